@@ -1,0 +1,1 @@
+//! Builds task graphs: rings, scopes, dependency inference, prewiring, back-pressure.

@@ -1,0 +1,1 @@
+//! The A5 chip: topology, register map, timing, quirks.

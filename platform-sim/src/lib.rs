@@ -1,0 +1,1 @@
+//! The simulated chip: cores as threads, inline, or in virtual time.

@@ -1,0 +1,1 @@
+//! Runs graphs of tasks on accelerators: dependencies inferred, wired before a task becomes visible.

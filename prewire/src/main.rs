@@ -1,0 +1,2 @@
+//! The `prewire` program.
+fn main() {}

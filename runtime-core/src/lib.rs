@@ -1,0 +1,1 @@
+//! The lock-free types, the Platform trait and the vocabulary that the rest of Prewire speaks.

@@ -1,0 +1,1 @@
+//! Runs task graphs: ready queues, placement, dispatch, completion, watchdog, diagnostics.

@@ -1,0 +1,2 @@
+//! The developer commands of Prewire.
+fn main() {}
