@@ -1,0 +1,1 @@
+//! Streams, events, buffers and counters of an accelerator.

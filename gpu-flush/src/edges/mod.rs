@@ -1,0 +1,1 @@
+//! The table of ordering rules: who must wait for whom, by name.

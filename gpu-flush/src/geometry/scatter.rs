@@ -1,0 +1,304 @@
+//! Tile and transpose in one index map: from an unpadded image in acquisition order to chunks in storage order.
+//!
+//! Every dimension is split into a chunk coordinate and a coordinate inside the chunk, each with its own stride in the
+//! pool. Chunk strides of append dimensions are 0, because an epoch has one append coordinate.
+
+use std::ops::{Add, AddAssign, Div, Mul, Rem};
+
+/// One dimension of the map, in acquisition order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Axis {
+    /// Extent of the image, unpadded.
+    extent: u64,
+    /// Extent of a chunk.
+    chunk: u64,
+    /// Pool elements from one chunk to the next.
+    chunk_stride: u64,
+    /// Pool elements from one element of a chunk to the next.
+    within_stride: u64,
+}
+
+/// The map from the elements of one epoch's image to elements of the epoch's region in the chunk pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scatter {
+    axes: Vec<Axis>,
+    /// Elements of the image.
+    image_elements: u64,
+    /// Elements of the pool region this level's chunks take.
+    region_elements: u64,
+    /// The axis whose elements are neighbours in the pool.
+    fastest: usize,
+    /// Image elements between neighbours of the fastest axis.
+    fastest_step: u64,
+}
+
+/// An integer wide enough for the indices of a map.
+trait Counter:
+    Copy + Add<Output = Self> + AddAssign + Mul<Output = Self> + Div<Output = Self> + Rem<Output = Self>
+{
+    fn of(value: u64) -> Self;
+}
+
+impl Counter for u32 {
+    fn of(value: u64) -> Self {
+        value as u32
+    }
+}
+
+impl Counter for u64 {
+    fn of(value: u64) -> Self {
+        value
+    }
+}
+
+impl Scatter {
+    /// Builds the map. `image` and `order` describe acquisition order (`order[storage position] = acquisition dimension`),
+    /// `chunk_shape` and `chunk_counts` storage order; `chunk_stride` is in elements.
+    pub(super) fn new(
+        image: &[u64],
+        chunk_shape: &[u64],
+        chunk_counts: &[u64],
+        order: &[usize],
+        append_dimensions: usize,
+        chunk_stride: u64,
+    ) -> Self {
+        let mut axes = vec![Axis { extent: 0, chunk: 0, chunk_stride: 0, within_stride: 0 }; image.len()];
+        let (mut within_stride, mut stride) = (1, chunk_stride);
+        for position in (0..order.len()).rev() {
+            let append = position < append_dimensions;
+            axes[order[position]] = Axis {
+                extent: image[order[position]],
+                chunk: chunk_shape[position],
+                chunk_stride: if append { 0 } else { stride },
+                within_stride,
+            };
+            within_stride *= chunk_shape[position];
+            if !append {
+                stride *= chunk_counts[position];
+            }
+        }
+        // The neighbours in the pool belong to the last storage dimension whose chunks are longer than one element.
+        let fastest = order.iter().rev().copied().find(|&axis| axes[axis].chunk > 1).unwrap_or(order[order.len() - 1]);
+        Scatter {
+            image_elements: image.iter().product(),
+            region_elements: stride,
+            fastest,
+            fastest_step: image[fastest + 1..].iter().product(),
+            axes,
+        }
+    }
+
+    /// Elements of the image.
+    #[must_use]
+    pub fn image_elements(&self) -> u64 {
+        self.image_elements
+    }
+
+    /// Elements of the pool that the level's chunks of one epoch take.
+    #[must_use]
+    pub fn region_elements(&self) -> u64 {
+        self.region_elements
+    }
+
+    /// Pool strides of the chunk coordinates, in elements and acquisition order.
+    #[must_use]
+    pub fn chunk_strides(&self) -> Vec<u64> {
+        self.axes.iter().map(|axis| axis.chunk_stride).collect()
+    }
+
+    /// Pool strides of the coordinates inside a chunk, in elements and acquisition order.
+    #[must_use]
+    pub fn within_strides(&self) -> Vec<u64> {
+        self.axes.iter().map(|axis| axis.within_stride).collect()
+    }
+
+    /// Whether every index of the map fits 32 bits.
+    #[must_use]
+    pub fn fits_u32(&self) -> bool {
+        self.image_elements <= u64::from(u32::MAX) && self.region_elements <= u64::from(u32::MAX)
+    }
+
+    /// The pool element of image element `index`, which must be below [`Scatter::image_elements`].
+    #[must_use]
+    pub fn destination(&self, index: u64) -> u64 {
+        self.map::<u64>(index)
+    }
+
+    /// As [`Scatter::destination`] with 32-bit arithmetic; right where [`Scatter::fits_u32`].
+    #[must_use]
+    pub fn destination_u32(&self, index: u32) -> u32 {
+        self.map::<u32>(index)
+    }
+
+    fn map<I: Counter>(&self, index: I) -> I {
+        let (mut rest, mut pool) = (index, I::of(0));
+        for axis in self.axes.iter().rev() {
+            let coordinate = rest % I::of(axis.extent);
+            rest = rest / I::of(axis.extent);
+            pool += coordinate / I::of(axis.chunk) * I::of(axis.chunk_stride)
+                + coordinate % I::of(axis.chunk) * I::of(axis.within_stride);
+        }
+        pool
+    }
+
+    /// Copies the image elements from `first` on, as many as `source` holds, into the region `pool` of one epoch.
+    /// Both are bytes of `element_bytes` (1, 2, 4 or 8) per element.
+    ///
+    /// # Panics
+    ///
+    /// When `source` reaches past the image or `pool` is shorter than the region.
+    pub fn scatter(&self, first: u64, source: &[u8], pool: &mut [u8], element_bytes: usize) {
+        self.check(first, source.len(), pool.len(), element_bytes);
+        let length = pool.len();
+        // SAFETY: `pool` is exclusively borrowed and `check` proved that the region fits it.
+        unsafe { self.scatter_raw(first, source, pool.as_mut_ptr(), length, element_bytes) }
+    }
+
+    fn check(&self, first: u64, source_bytes: usize, pool_bytes: usize, element_bytes: usize) {
+        let count = (source_bytes / element_bytes) as u64;
+        assert_eq!(source_bytes % element_bytes, 0, "the source ends inside an element");
+        assert!(first + count <= self.image_elements, "the source reaches past the image");
+        assert!(
+            self.region_elements * element_bytes as u64 <= pool_bytes as u64,
+            "the pool is shorter than the region"
+        );
+    }
+
+    /// As [`Scatter::scatter`], for several threads that fill one region from disjoint parts of the image: the map is
+    /// injective, so they write disjoint elements.
+    ///
+    /// # Safety
+    ///
+    /// `pool` is valid for writes of `pool_bytes`, nobody reads it meanwhile, and nobody else writes the elements that this
+    /// part of the image maps to.
+    ///
+    /// # Panics
+    ///
+    /// When `source` reaches past the image or the pool is shorter than the region.
+    pub unsafe fn scatter_raw(
+        &self,
+        first: u64,
+        source: &[u8],
+        pool: *mut u8,
+        pool_bytes: usize,
+        element_bytes: usize,
+    ) {
+        self.check(first, source.len(), pool_bytes, element_bytes);
+        match element_bytes {
+            // SAFETY: the caller's promise, and `check` proved that every destination is inside the pool.
+            1 => unsafe { self.typed::<1>(first, source, pool) },
+            // SAFETY: as above.
+            2 => unsafe { self.typed::<2>(first, source, pool) },
+            // SAFETY: as above.
+            4 => unsafe { self.typed::<4>(first, source, pool) },
+            // SAFETY: as above.
+            8 => unsafe { self.typed::<8>(first, source, pool) },
+            _ => unreachable!("element sizes are 1, 2, 4 and 8"),
+        }
+    }
+
+    /// Walks the image in blocks of one whole row of the fastest axis with all its faster neighbours, and the ragged ends by element.
+    ///
+    /// # Safety
+    ///
+    /// Every destination of the part is inside `pool`, valid for writes and unshared.
+    unsafe fn typed<const N: usize>(&self, first: u64, source: &[u8], pool: *mut u8) {
+        let (source, rest) = source.as_chunks::<N>();
+        debug_assert!(rest.is_empty());
+        let pool = pool.cast::<[u8; N]>();
+        let block = self.axes[self.fastest].extent * self.fastest_step;
+        let last = first + source.len() as u64;
+        let mut index = first;
+        while index < last {
+            let part = &source[(index - first) as usize..];
+            let into_block = index % block;
+            if into_block == 0 && last - index >= block {
+                let base = self.destination(index);
+                // SAFETY: a whole block of the image maps inside the region.
+                unsafe { self.block::<N>(base, &part[..block as usize], pool) };
+                index += block;
+            } else if self.fastest_step == 1 {
+                let count = (block - into_block).min(last - index);
+                // SAFETY: the part of the row maps inside the region.
+                unsafe { self.row_part::<N>(index, into_block, &part[..count as usize], pool) };
+                index += count;
+            } else {
+                let count = (block - into_block).min(last - index);
+                for (offset, element) in part[..count as usize].iter().enumerate() {
+                    let destination = self.destination(index + offset as u64) as usize;
+                    // SAFETY: `destination` is below the region's length, which the pool holds.
+                    let place = unsafe { pool.add(destination) };
+                    // SAFETY: `place` is valid for a write; `[u8; N]` has no alignment.
+                    unsafe { place.write(*element) };
+                }
+                index += count;
+            }
+        }
+    }
+
+    /// Copies part of one row of the fastest axis when it is also the fastest of the image: runs of at most a chunk.
+    ///
+    /// # Safety
+    ///
+    /// As [`Scatter::typed`].
+    unsafe fn row_part<const N: usize>(&self, index: u64, start: u64, part: &[[u8; N]], pool: *mut [u8; N]) {
+        let axis = self.axes[self.fastest];
+        let row = self.destination(index - start);
+        let (mut coordinate, mut done) = (start, 0);
+        while done < part.len() {
+            let within = coordinate % axis.chunk;
+            let run = ((axis.chunk - within) as usize).min(part.len() - done);
+            let destination = (row + coordinate / axis.chunk * axis.chunk_stride + within) as usize;
+            // SAFETY: the run stays inside one chunk of the region.
+            let place = unsafe { pool.add(destination) };
+            // SAFETY: source and pool do not overlap, and both hold `run` elements from here.
+            unsafe { std::ptr::copy_nonoverlapping(part[done..].as_ptr(), place, run) };
+            done += run;
+            coordinate += run as u64;
+        }
+    }
+
+    /// Copies a whole block: every run of the fastest axis for every combination of the faster image axes.
+    ///
+    /// # Safety
+    ///
+    /// As [`Scatter::typed`].
+    unsafe fn block<const N: usize>(&self, base: u64, block: &[[u8; N]], pool: *mut [u8; N]) {
+        let axis = self.axes[self.fastest];
+        let step = self.fastest_step as usize;
+        for lane in 0..step {
+            let lane_base = base + self.trailing(lane as u64);
+            let mut coordinate = 0;
+            while coordinate < axis.extent {
+                let run = axis.chunk.min(axis.extent - coordinate) as usize;
+                let destination = (lane_base + coordinate / axis.chunk * axis.chunk_stride) as usize;
+                // SAFETY: the run stays inside one chunk of the region.
+                let place = unsafe { pool.add(destination) };
+                let from = &block[coordinate as usize * step + lane..];
+                if step == 1 {
+                    // SAFETY: source and pool do not overlap, and both hold `run` elements from here.
+                    unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), place, run) };
+                } else {
+                    for (offset, element) in from.iter().step_by(step).take(run).enumerate() {
+                        // SAFETY: `offset` is below `run`, which the chunk holds from here.
+                        let place = unsafe { place.add(offset) };
+                        // SAFETY: `place` is valid for a write; `[u8; N]` has no alignment.
+                        unsafe { place.write(*element) };
+                    }
+                }
+                coordinate += run as u64;
+            }
+        }
+    }
+
+    /// The pool offset that the image axes faster than the fastest pool axis contribute.
+    fn trailing(&self, lane: u64) -> u64 {
+        let (mut rest, mut pool) = (lane, 0);
+        for axis in self.axes[self.fastest + 1..].iter().rev() {
+            let coordinate = rest % axis.extent;
+            rest /= axis.extent;
+            pool += coordinate / axis.chunk * axis.chunk_stride + coordinate % axis.chunk * axis.within_stride;
+        }
+        pool
+    }
+}

@@ -1,0 +1,1 @@
+//! Throughput and latency by stage, stalls by edge, memory.

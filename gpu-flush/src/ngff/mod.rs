@@ -1,0 +1,1 @@
+//! OME-NGFF 0.5 multiscale metadata.

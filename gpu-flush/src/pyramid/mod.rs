@@ -1,0 +1,1 @@
+//! Reduction and folding, as pure functions over slices.

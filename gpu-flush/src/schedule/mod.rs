@@ -1,0 +1,1 @@
+//! When batches are kicked and drained: three shapes, one rule that chooses.

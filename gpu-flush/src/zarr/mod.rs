@@ -1,0 +1,1 @@
+//! Zarr v3 documents and the extent they advertise.
