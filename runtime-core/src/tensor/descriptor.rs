@@ -1,0 +1,241 @@
+//! The tensor descriptor: a layout and its place in a buffer.
+
+use super::{DataType, MAX_BUFFER_BYTES, Region, TensorError, TensorLayout};
+use crate::id::{BufferId, TaskId};
+
+/// A strided box of elements in a buffer: where the bytes are, how they are arranged, and whose they are.
+///
+/// A tensor is a description and owns nothing; copying one is cheap and views of it ([`Tensor::view`], [`Tensor::slice`],
+/// [`Tensor::transpose`], [`Tensor::permute`], [`Tensor::reshape`]) share its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Tensor {
+    address: u64,
+    start: u64,
+    pub(super) layout: TensorLayout,
+    layout_hash: u32,
+    buffer_bytes: u64,
+    buffer: BufferId,
+    owner: TaskId,
+    scope: u64,
+}
+
+const _: () = assert!(size_of::<Tensor>() == 96);
+
+impl Tensor {
+    /// The scope number of memory that never dies with a scope.
+    pub const NO_SCOPE: u64 = 0;
+
+    /// A tensor over external memory: `layout`, from element `start` of the `buffer_bytes` bytes at `address`.
+    ///
+    /// `buffer` is the key of the connected piece of memory that the bytes belong to: tensors with different addresses
+    /// and element types over common bytes carry the same one.
+    ///
+    /// # Errors
+    ///
+    /// The buffer is larger than [`MAX_BUFFER_BYTES`] or wraps around, its address is no multiple of the element size, or
+    /// the tensor reaches past it.
+    pub fn external(
+        address: u64,
+        buffer_bytes: u64,
+        buffer: BufferId,
+        start: u64,
+        layout: TensorLayout,
+    ) -> Result<Tensor, TensorError> {
+        Tensor {
+            address,
+            start,
+            layout,
+            layout_hash: layout.hash(),
+            buffer_bytes,
+            buffer,
+            owner: TaskId::NONE,
+            scope: Tensor::NO_SCOPE,
+        }
+        .checked()
+    }
+
+    /// An output of task `owner` in runtime memory, at the first byte of an allocation of its own, `buffer`, of exactly
+    /// the bytes of `layout`. The handle dies with the scope whose serial number is `scope`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tensor::external`].
+    pub fn output(
+        address: u64,
+        buffer: BufferId,
+        layout: TensorLayout,
+        owner: TaskId,
+        scope: u64,
+    ) -> Result<Tensor, TensorError> {
+        Tensor {
+            address,
+            start: 0,
+            layout,
+            layout_hash: layout.hash(),
+            buffer_bytes: layout.bytes(),
+            buffer,
+            owner,
+            scope,
+        }
+        .checked()
+    }
+
+    fn checked(self) -> Result<Tensor, TensorError> {
+        let data_type = self.layout.data_type();
+        let bytes = data_type.bytes();
+        if self.buffer_bytes > MAX_BUFFER_BYTES || self.address.checked_add(self.buffer_bytes).is_none() {
+            return Err(TensorError::BufferTooLarge { address: self.address, bytes: self.buffer_bytes });
+        }
+        if !self.address.is_multiple_of(bytes) {
+            return Err(TensorError::Misaligned { address: self.address, bytes, data_type });
+        }
+        let capacity = self.buffer_bytes / bytes;
+        let end = self.start.saturating_add(self.layout.extent());
+        if end > capacity {
+            return Err(TensorError::PastBuffer { start: self.start, end, capacity, data_type });
+        }
+        Ok(self)
+    }
+
+    /// The same buffer seen through `layout`, beginning with element `start`. The caller has checked that it lies within.
+    pub(super) fn seen_as(&self, start: u64, layout: TensorLayout) -> Tensor {
+        Tensor { start, layout, layout_hash: layout.hash(), ..*self }
+    }
+
+    /// The address of the buffer's first byte.
+    #[inline]
+    pub const fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// The size of the buffer, in bytes.
+    #[inline]
+    pub const fn buffer_bytes(&self) -> u64 {
+        self.buffer_bytes
+    }
+
+    /// The first element, counted in elements from the buffer's first byte.
+    #[inline]
+    pub const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Shape, strides and element type.
+    #[inline]
+    pub const fn layout(&self) -> &TensorLayout {
+        &self.layout
+    }
+
+    /// A hash of the layout; equal layouts have equal hashes.
+    #[inline]
+    pub const fn layout_hash(&self) -> u32 {
+        self.layout_hash
+    }
+
+    /// The number of dimensions, 0 to [`MAX_DIMENSIONS`](super::MAX_DIMENSIONS).
+    #[inline]
+    pub const fn dimensions(&self) -> usize {
+        self.layout.dimensions()
+    }
+
+    /// The length of each dimension, in elements.
+    #[inline]
+    pub fn shape(&self) -> &[u32] {
+        self.layout.shape()
+    }
+
+    /// The distance between neighbours along each dimension, in elements.
+    #[inline]
+    pub fn strides(&self) -> &[u32] {
+        self.layout.strides()
+    }
+
+    /// The element type.
+    #[inline]
+    pub const fn data_type(&self) -> DataType {
+        self.layout.data_type()
+    }
+
+    /// What dependencies are keyed by.
+    #[inline]
+    pub const fn buffer(&self) -> BufferId {
+        self.buffer
+    }
+
+    /// The task that the memory belongs to, [`TaskId::NONE`] for external memory.
+    #[inline]
+    pub const fn owner(&self) -> TaskId {
+        self.owner
+    }
+
+    /// The serial number of the scope that the handle dies with, [`Tensor::NO_SCOPE`] if it never does.
+    #[inline]
+    pub const fn scope(&self) -> u64 {
+        self.scope
+    }
+
+    /// The number of elements, 0 if any dimension is empty.
+    #[inline]
+    pub fn elements(&self) -> u64 {
+        self.layout.elements()
+    }
+
+    /// Whether the tensor has no element at all.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.layout.is_empty()
+    }
+
+    /// The elements from the first to the last one, gaps counted; 0 if there is none.
+    #[inline]
+    pub fn extent(&self) -> u64 {
+        self.layout.extent()
+    }
+
+    /// Whether the elements lie one after the other in row-major order.
+    #[inline]
+    pub fn is_contiguous(&self) -> bool {
+        self.layout.is_contiguous()
+    }
+
+    /// The address of the first element.
+    #[inline]
+    pub const fn first_byte(&self) -> u64 {
+        self.address + self.start * self.data_type().bytes()
+    }
+
+    /// The address of the element at `indices`.
+    ///
+    /// # Errors
+    ///
+    /// The indices are not one per dimension, or one is past its dimension.
+    pub fn element_address(&self, indices: &[u32]) -> Result<u64, TensorError> {
+        let dimensions = self.dimensions();
+        if indices.len() != dimensions {
+            return Err(TensorError::CountMismatch { what: "indices", count: indices.len(), dimensions });
+        }
+        let mut element = self.start;
+        for (dimension, &index) in indices.iter().enumerate() {
+            let bound = self.shape()[dimension];
+            if index >= bound {
+                return Err(TensorError::IndexOutOfRange { dimension, index, bound });
+            }
+            element += u64::from(index) * u64::from(self.strides()[dimension]);
+        }
+        Ok(self.address + element * self.data_type().bytes())
+    }
+
+    /// Where the tensor's first element lies in the space that its buffer's bytes are compared in: the byte offset within
+    /// the allocation for runtime memory, the address for external memory.
+    #[inline]
+    pub const fn key_start(&self) -> u64 {
+        let offset = self.start * self.data_type().bytes();
+        if self.buffer.is_external() { self.address + offset } else { offset }
+    }
+
+    /// The bytes that the tensor covers within its buffer's key space; `None` if it covers none.
+    pub fn region(&self) -> Option<Region> {
+        Region::new(self.key_start(), &self.layout)
+    }
+}
