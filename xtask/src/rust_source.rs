@@ -1,0 +1,183 @@
+//! What the house rules need to know of a Rust file: its documented functions and its unsafe code, found among tokens, so that strings,
+//! comments and the inside of macros cannot mislead.
+
+use std::collections::VecDeque;
+
+use anyhow::{Result, anyhow};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+/// A function, or a call of a macro that makes one, with what its documentation says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Function {
+    /// The modules within the file that surround it, outermost first.
+    pub(crate) modules: Vec<String>,
+    pub(crate) name: String,
+    /// Its doc comments, one line each.
+    pub(crate) documentation: String,
+    pub(crate) line: usize,
+}
+
+/// The lines on which an `unsafe` block or an `unsafe impl` begins.
+pub(crate) fn unsafe_lines(text: &str) -> Result<Vec<usize>> {
+    let mut lines = Vec::new();
+    collect_unsafe(tokens(text)?, &mut lines);
+    Ok(lines)
+}
+
+fn collect_unsafe(stream: TokenStream, lines: &mut Vec<usize>) {
+    let mut before = None;
+    for token in stream {
+        if let Some(line) = before.take() {
+            let argued = match &token {
+                TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+                TokenTree::Ident(ident) => ident == "impl",
+                _ => false,
+            };
+            if argued {
+                lines.push(line);
+            }
+        }
+        match token {
+            TokenTree::Ident(ident) if ident == "unsafe" => before = Some(ident.span().start().line),
+            TokenTree::Group(group) => collect_unsafe(group.stream(), lines),
+            _ => {}
+        }
+    }
+}
+
+/// Every function of the file, those inside macro calls included, and every documented macro call under the first name it is given.
+pub(crate) fn functions(text: &str) -> Result<Vec<Function>> {
+    let mut found = Vec::new();
+    collect_functions(tokens(text)?, &mut Vec::new(), &mut found);
+    Ok(found)
+}
+
+fn tokens(text: &str) -> Result<TokenStream> {
+    text.parse().map_err(|error| anyhow!("not Rust: {error}"))
+}
+
+fn collect_functions(stream: TokenStream, modules: &mut Vec<String>, found: &mut Vec<Function>) {
+    let mut tokens: VecDeque<TokenTree> = stream.into_iter().collect();
+    let mut documentation = String::new();
+    while let Some(token) = tokens.pop_front() {
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == '#' => {
+                if let Some(TokenTree::Group(group)) = tokens.front() {
+                    documentation.push_str(&doc_line(group.stream()));
+                    tokens.pop_front();
+                }
+            }
+            TokenTree::Punct(punct) if punct.as_char() == ';' => documentation.clear(),
+            TokenTree::Ident(keyword) if keyword == "fn" => {
+                if let Some(TokenTree::Ident(name)) = tokens.front() {
+                    found.push(Function {
+                        modules: modules.clone(),
+                        name: name.to_string(),
+                        documentation: std::mem::take(&mut documentation),
+                        line: name.span().start().line,
+                    });
+                }
+            }
+            TokenTree::Ident(keyword) if keyword == "mod" => {
+                if let (Some(TokenTree::Ident(name)), Some(TokenTree::Group(body))) = (tokens.front(), tokens.get(1)) {
+                    modules.push(name.to_string());
+                    collect_functions(body.stream(), modules, found);
+                    modules.pop();
+                    tokens.drain(..2);
+                }
+                documentation.clear();
+            }
+            TokenTree::Ident(called) => {
+                let bang = matches!(tokens.front(), Some(TokenTree::Punct(punct)) if punct.as_char() == '!');
+                if let (true, Some(TokenTree::Group(group))) = (bang, tokens.get(1))
+                    && let Some(TokenTree::Ident(name)) = group.stream().into_iter().next()
+                    && !documentation.is_empty()
+                {
+                    found.push(Function {
+                        modules: modules.clone(),
+                        name: name.to_string(),
+                        documentation: std::mem::take(&mut documentation),
+                        line: called.span().start().line,
+                    });
+                }
+            }
+            TokenTree::Group(group) => {
+                if group.delimiter() == Delimiter::Brace {
+                    documentation.clear();
+                }
+                collect_functions(group.stream(), modules, found);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The text of `doc = "…"`, followed by a line end; nothing for any other attribute.
+fn doc_line(attribute: TokenStream) -> String {
+    let mut parts = attribute.into_iter();
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(TokenTree::Ident(name)), Some(TokenTree::Punct(_)), Some(TokenTree::Literal(text))) if name == "doc" => {
+            format!("{text}\n")
+        }
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<(String, String)> {
+        let path = |function: &Function| {
+            let mut path = function.modules.clone();
+            path.push(function.name.clone());
+            path.join("::")
+        };
+        functions(text)
+            .expect("it is Rust")
+            .iter()
+            .map(|each| (path(each), each.documentation.trim().to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn a_doc_comment_belongs_to_the_function_below_it_and_to_no_other() {
+        let text = "/// One.\n#[test]\nfn first() { let x = 1; }\nfn second() {}\n/// Three.\npub(crate) async fn third() {}\n";
+        let found = names(text);
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[0].0, "first");
+        assert!(found[0].1.contains("One."));
+        assert_eq!(found[1], ("second".to_owned(), String::new()));
+        assert!(found[2].1.contains("Three."));
+    }
+
+    #[test]
+    fn a_doc_comment_on_a_type_or_a_statement_does_not_leak() {
+        let text = "/// Type.\nstruct S { a: u8 }\n/// Constant.\nconst C: u8 = 1;\n/// Module.\nmod m { fn f() {} }\nfn g() {}";
+        assert_eq!(names(text), [("m::f".to_owned(), String::new()), ("g".to_owned(), String::new())]);
+    }
+
+    #[test]
+    fn functions_inside_macro_calls_and_documented_calls_are_found() {
+        let text = "mod inner {\nproptest! {\n/// In a macro.\n#[test]\nfn by_macro(x in 0..3u8) { }\n}\n}\n\
+                    /// A call.\non_both_chips!(by_call, |runtime| { });";
+        let found = names(text);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found[0].0, "inner::by_macro");
+        assert!(found[0].1.contains("In a macro."));
+        assert_eq!(found[1].0, "by_call");
+        assert!(found[1].1.contains("A call."));
+    }
+
+    #[test]
+    fn names_in_strings_and_comments_are_not_functions() {
+        assert!(names("const T: &str = \"/// CHIP-1\\nfn no() {}\"; // fn nor() {}\n").is_empty());
+    }
+
+    #[test]
+    fn unsafe_blocks_and_impls_are_found_and_unsafe_functions_are_not() {
+        let text = "unsafe fn f() {}\nunsafe impl Send for S {}\nfn g() {\n    unsafe { f() };\n    m!(unsafe { f() });\n}\n\
+                    unsafe extern \"C\" { fn h(); }\n#[unsafe(no_mangle)] fn i() {}\n// unsafe { }\nconst T: &str = \"unsafe { }\";";
+        assert_eq!(unsafe_lines(text).expect("it is Rust"), [2, 4, 5]);
+    }
+}
