@@ -2,6 +2,7 @@
 
 mod absence;
 mod commands;
+mod dependencies;
 mod modules;
 mod mutations;
 mod safety;
@@ -20,8 +21,9 @@ use crate::workspace;
 
 pub(crate) const USAGE: &str = "\
 Checks the house rules: every Rust file says what it is for, long files give a reason, nothing is left half done, shared crates name no
-chip, runtime-core takes its atomics from its own `sync` module, each `unsafe` is argued, and documents name only commands and settings
-that exist. The exceptions stand in xtask/tidy.toml.";
+chip, crates depend on each other only as the map says, runtime-core takes its atomics from its own `sync` module, each `unsafe` is argued,
+documents name only commands and settings that exist, and the table of mutations agrees with the sources. The exceptions stand in
+xtask/tidy.toml.";
 
 /// One breach of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +92,7 @@ fn check(files: &[File], exceptions: &Exceptions) -> Result<Vec<Complaint>> {
     let mut complaints = text::check(files);
     complaints.extend(modules::check(files, exceptions));
     complaints.extend(absence::check(files));
+    complaints.extend(dependencies::check(files)?);
     complaints.extend(safety::check(files));
     complaints.extend(commands::check(files));
     complaints.extend(settings::check(files));
