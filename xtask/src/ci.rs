@@ -43,22 +43,22 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
     let mut lines = Vec::new();
     let mut failed = false;
     for rung in RUNGS {
-        println!("\n=== {}", rung.name);
+        say!("\n=== {}", rung.name);
         let begun = Instant::now();
         let outcome = (rung.run)().unwrap_or_else(|error| {
-            println!("{error:#}");
+            say!("{error:#}");
             Outcome::Failed
         });
-        println!("=== {}", line(rung.name, begun.elapsed(), &outcome));
+        say!("=== {}", line(rung.name, begun.elapsed(), &outcome));
         lines.push(line(rung.name, begun.elapsed(), &outcome));
         failed |= outcome == Outcome::Failed;
         if failed && fail_fast {
             break;
         }
     }
-    println!("\n{}", lines.join("\n"));
+    say!("\n{}", lines.join("\n"));
     let outcome = Outcome::from_success(!failed);
-    println!("{}", line("ci", started.elapsed(), &outcome));
+    say!("{}", line("ci", started.elapsed(), &outcome));
     Ok(outcome)
 }
 

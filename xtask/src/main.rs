@@ -1,5 +1,13 @@
 //! The developer commands of Prewire: `cargo xtask COMMAND`. CI runs nothing else.
 
+/// `println!` for a reader that may have gone away, as in `… | head`: what it no longer wants to read is no reason to panic.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod asan;
 mod bench;
 mod chaos;
@@ -77,13 +85,13 @@ fn usage_error(text: &str) -> ExitCode {
 
 fn print_help(command: Option<&str>) {
     match command.and_then(|name| COMMANDS.iter().find(|command| command.name == name)) {
-        Some(command) => println!("cargo xtask {}: {}\n\n{}", command.name, command.summary, command.usage),
+        Some(command) => say!("cargo xtask {}: {}\n\n{}", command.name, command.summary, command.usage),
         None => {
-            println!("cargo xtask COMMAND [--help] ...\n");
+            say!("cargo xtask COMMAND [--help] ...\n");
             for command in COMMANDS {
-                println!("    {:12} {}", command.name, command.summary);
+                say!("    {:12} {}", command.name, command.summary);
             }
-            println!("\nExit codes: 0 passed, 1 failed, {EXIT_USAGE} usage, 3 did not run (and says why).");
+            say!("\nExit codes: 0 passed, 1 failed, {EXIT_USAGE} usage, 3 did not run (and says why).");
         }
     }
 }

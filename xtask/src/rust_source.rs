@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use anyhow::{Result, anyhow};
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 
 /// A function, or a call of a macro that makes one, with what its documentation says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(crate) struct Function {
     /// Its doc comments, one line each.
     pub(crate) documentation: String,
     pub(crate) line: usize,
+    /// Whether an attribute says that it is a test, or a macro around it may.
+    pub(crate) may_be_test: bool,
 }
 
 /// The lines on which an `unsafe` block or an `unsafe impl` begins.
@@ -47,67 +49,105 @@ fn collect_unsafe(stream: TokenStream, lines: &mut Vec<usize>) {
 
 /// Every function of the file, those inside macro calls included, and every documented macro call under the first name it is given.
 pub(crate) fn functions(text: &str) -> Result<Vec<Function>> {
-    let mut found = Vec::new();
-    collect_functions(tokens(text)?, &mut Vec::new(), &mut found);
-    Ok(found)
+    let mut search = Search { modules: Vec::new(), macros: 0, found: Vec::new() };
+    search.walk(tokens(text)?);
+    Ok(search.found)
 }
 
 fn tokens(text: &str) -> Result<TokenStream> {
     text.parse().map_err(|error| anyhow!("not Rust: {error}"))
 }
 
-fn collect_functions(stream: TokenStream, modules: &mut Vec<String>, found: &mut Vec<Function>) {
-    let mut tokens: VecDeque<TokenTree> = stream.into_iter().collect();
-    let mut documentation = String::new();
-    while let Some(token) = tokens.pop_front() {
-        match token {
-            TokenTree::Punct(punct) if punct.as_char() == '#' => {
-                if let Some(TokenTree::Group(group)) = tokens.front() {
-                    documentation.push_str(&doc_line(group.stream()));
-                    tokens.pop_front();
+/// Where the search for functions is, and what it has found.
+struct Search {
+    modules: Vec<String>,
+    /// How many macro calls surround the place.
+    macros: usize,
+    found: Vec<Function>,
+}
+
+/// What the attributes seen so far say of the item that follows them.
+#[derive(Default)]
+struct Attributes {
+    documentation: String,
+    is_test: bool,
+}
+
+impl Attributes {
+    fn add(&mut self, attribute: TokenStream) {
+        self.documentation.push_str(&doc_line(attribute.clone()));
+        // `#[test]`, `#[rstest]`, `#[tokio::test]`, `#[test_case(…)]`; not `#[cfg(test)]`, where the word stands inside.
+        let words = attribute.into_iter().filter_map(|token| match token {
+            TokenTree::Ident(word) => Some(word.to_string()),
+            _ => None,
+        });
+        self.is_test |= words.into_iter().any(|word| word.contains("test"));
+    }
+}
+
+impl Search {
+    fn add(&mut self, name: &Ident, attributes: Attributes, may_be_test: bool) {
+        self.found.push(Function {
+            modules: self.modules.clone(),
+            name: name.to_string(),
+            documentation: attributes.documentation,
+            line: name.span().start().line,
+            may_be_test: may_be_test || attributes.is_test || self.macros > 0,
+        });
+    }
+
+    fn walk(&mut self, stream: TokenStream) {
+        let mut tokens: VecDeque<TokenTree> = stream.into_iter().collect();
+        let mut attributes = Attributes::default();
+        while let Some(token) = tokens.pop_front() {
+            match token {
+                TokenTree::Punct(punct) if punct.as_char() == '#' => {
+                    if let Some(TokenTree::Group(group)) = tokens.front() {
+                        attributes.add(group.stream());
+                        tokens.pop_front();
+                    }
                 }
-            }
-            TokenTree::Punct(punct) if punct.as_char() == ';' => documentation.clear(),
-            TokenTree::Ident(keyword) if keyword == "fn" => {
-                if let Some(TokenTree::Ident(name)) = tokens.front() {
-                    found.push(Function {
-                        modules: modules.clone(),
-                        name: name.to_string(),
-                        documentation: std::mem::take(&mut documentation),
-                        line: name.span().start().line,
-                    });
+                TokenTree::Punct(punct) if punct.as_char() == ';' => attributes = Attributes::default(),
+                TokenTree::Ident(keyword) if keyword == "fn" => {
+                    if let Some(TokenTree::Ident(name)) = tokens.front() {
+                        self.add(name, std::mem::take(&mut attributes), false);
+                    }
                 }
-            }
-            TokenTree::Ident(keyword) if keyword == "mod" => {
-                if let (Some(TokenTree::Ident(name)), Some(TokenTree::Group(body))) = (tokens.front(), tokens.get(1)) {
-                    modules.push(name.to_string());
-                    collect_functions(body.stream(), modules, found);
-                    modules.pop();
-                    tokens.drain(..2);
+                TokenTree::Ident(keyword) if keyword == "mod" => {
+                    attributes = Attributes::default();
+                    if let (Some(TokenTree::Ident(name)), Some(TokenTree::Group(body))) =
+                        (tokens.front(), tokens.get(1))
+                    {
+                        self.modules.push(name.to_string());
+                        self.walk(body.stream());
+                        self.modules.pop();
+                        tokens.drain(..2);
+                    }
                 }
-                documentation.clear();
-            }
-            TokenTree::Ident(called) => {
-                let bang = matches!(tokens.front(), Some(TokenTree::Punct(punct)) if punct.as_char() == '!');
-                if let (true, Some(TokenTree::Group(group))) = (bang, tokens.get(1))
-                    && let Some(TokenTree::Ident(name)) = group.stream().into_iter().next()
-                    && !documentation.is_empty()
-                {
-                    found.push(Function {
-                        modules: modules.clone(),
-                        name: name.to_string(),
-                        documentation: std::mem::take(&mut documentation),
-                        line: called.span().start().line,
-                    });
+                TokenTree::Ident(_) => {
+                    let bang = matches!(tokens.front(), Some(TokenTree::Punct(punct)) if punct.as_char() == '!');
+                    if let (true, Some(TokenTree::Group(group))) = (bang, tokens.get(1)) {
+                        let inside = group.stream();
+                        if let (Some(TokenTree::Ident(name)), false) =
+                            (inside.clone().into_iter().next(), attributes.documentation.is_empty())
+                        {
+                            self.add(&name, std::mem::take(&mut attributes), true);
+                        }
+                        self.macros += 1;
+                        self.walk(inside);
+                        self.macros -= 1;
+                        tokens.drain(..2);
+                        attributes = Attributes::default();
+                    }
                 }
-            }
-            TokenTree::Group(group) => {
-                if group.delimiter() == Delimiter::Brace {
-                    documentation.clear();
+                TokenTree::Group(group) => {
+                    if group.delimiter() == Delimiter::Brace {
+                        attributes = Attributes::default();
+                    }
+                    self.walk(group.stream());
                 }
-                collect_functions(group.stream(), modules, found);
+                _ => {}
             }
-            _ => {}
         }
     }
 }
@@ -167,6 +207,19 @@ mod tests {
         assert!(found[0].1.contains("In a macro."));
         assert_eq!(found[1].0, "by_call");
         assert!(found[1].1.contains("A call."));
+    }
+
+    #[test]
+    fn a_test_is_told_from_a_function_that_is_none() {
+        let text = "fn helper() {}\n#[cfg(test)]\nfn for_tests() {}\n#[test]\nfn one() {}\n#[tokio::test]\nasync fn two() {}\n\
+                    #[test]\nfn calls() { m!(x) }\nfn after() {}\nlater! { fn three() {} }\n/// Doc.\nmade!(four);\n";
+        let tests: Vec<_> = functions(text)
+            .expect("it is Rust")
+            .into_iter()
+            .filter(|each| each.may_be_test)
+            .map(|each| each.name)
+            .collect();
+        assert_eq!(tests, ["one", "two", "calls", "three", "four"]);
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(super) fn run(workspace: &Workspace, plan: &Plan, passed_on: &[OsString]) ->
                         }
                     }
                     Err(reason) => {
-                        println!("{} on {shape}: {reason}", program.path.display());
+                        say!("{} on {shape}: {reason}", program.path.display());
                         passed = false;
                     }
                 }
@@ -65,7 +65,7 @@ pub(super) fn run(workspace: &Workspace, plan: &Plan, passed_on: &[OsString]) ->
     }
     let csv = workspace.target().join("bench/peers.csv");
     fs::write(&csv, lines).with_context(|| format!("cannot write {}", csv.display()))?;
-    println!("{}\nall samples: {}", samples.table(), csv.display());
+    say!("{}\nall samples: {}", samples.table(), csv.display());
     Ok(Outcome::from_success(passed))
 }
 

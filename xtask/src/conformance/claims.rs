@@ -93,7 +93,7 @@ fn in_rust(file: &File, homes: &[Home], tables: &Tables) -> Result<Vec<Claim>> {
         return Ok(claims);
     }
     let (target, modules) = modules(place);
-    for function in rust_source::functions(&file.text)? {
+    for function in rust_source::functions(&file.text)?.into_iter().filter(|function| function.may_be_test) {
         let mut ids = tables.ids_in_text(&function.documentation);
         ids.extend(tables.ids_in_name(&function.name));
         ids.sort();
@@ -280,6 +280,7 @@ mod tests {
     #[test]
     fn comments_outside_of_documentation_claim_nothing_and_benchmarks_are_kept_apart() {
         assert!(claims("core/src/lib.rs", "// AB-001 needs more than this.\n#[test]\nfn works() {}").is_empty());
+        assert!(claims("core/src/lib.rs", "/// As AB-001 wants it.\nfn no_test() {}").is_empty());
         let found = claims("core/benches/cost.rs", "//! Prints the ratio of AB-001.\nfn main() {}");
         assert_eq!(only(&found), &Claimant::Benchmark { package: "core".into() });
     }

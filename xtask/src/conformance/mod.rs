@@ -70,12 +70,12 @@ fn count(options: &Options) -> Result<Outcome> {
 
     let unknown: Vec<_> = claims.iter().filter(|claim| tables.row(&claim.id).is_none()).collect();
     for claim in &unknown {
-        println!("{}: no table has the row {}", claim.place, claim.id);
+        say!("{}: no table has the row {}", claim.place, claim.id);
     }
 
     let results = read_results(options, &workspace)?;
     if let Some(newer) = results.first_newer(files.iter().map(|file| workspace.root().join(&file.path))) {
-        println!("note: {} has changed since the run of the tests; `cargo xtask test` renews it", newer.display());
+        say!("note: {} has changed since the run of the tests; `cargo xtask test` renews it", newer.display());
     }
     let report = Report::new(&tables, &claims, &results, &workspace);
     if options.list_claims {
@@ -95,7 +95,7 @@ fn read_results(options: &Options, workspace: &Workspace) -> Result<Results> {
     }
     let results = Results::read(&path)?;
     let passed = results.ran.iter().filter(|ran| ran.passed).count();
-    println!("{passed} of {} tests passed in {}", results.ran.len(), path.display());
+    say!("{passed} of {} tests passed in {}", results.ran.len(), path.display());
     Ok(results)
 }
 
@@ -160,13 +160,13 @@ impl<'a> Report<'a> {
         let mut table_before = "";
         for ((table, area), (claimed, failing, all)) in &areas {
             if *table != table_before {
-                println!("{:34}{:>8}{:>8}{:>8}", format!("\n{table}"), "claimed", "open", "of");
+                say!("{:34}{:>8}{:>8}{:>8}", format!("\n{table}"), "claimed", "open", "of");
                 table_before = table;
             }
             let failing = if *failing > 0 { format!("  {failing} named by a failing test") } else { String::new() };
-            println!("  {area:31}{claimed:8}{:8}{all:8}{failing}", all - claimed);
+            say!("  {area:31}{claimed:8}{:8}{all:8}{failing}", all - claimed);
         }
-        println!();
+        say!("");
         for table in self.tables.rows().map(|row| row.table.as_str()).collect::<BTreeSet<_>>() {
             let rows: Vec<_> = self.tables.rows().filter(|row| row.table == table).collect();
             let asked: Vec<_> = rows.iter().filter(|row| !row.is_later()).collect();
@@ -174,7 +174,7 @@ impl<'a> Report<'a> {
             let measured =
                 asked.iter().filter(|row| self.is_claimed(row) && !self.by_test.contains(row.id.as_str())).count();
             let later = rows.len() - asked.len();
-            println!(
+            say!(
                 "{table}: {claimed} of {} claimed ({measured} by a benchmark alone), {later} more for later",
                 asked.len()
             );
@@ -182,10 +182,10 @@ impl<'a> Report<'a> {
     }
 
     fn print_open(&self) {
-        println!("\nopen:");
+        say!("\nopen:");
         for row in self.tables.rows().filter(|row| !row.is_later() && !self.is_claimed(row)) {
             let short: String = row.behaviour.chars().take(100).collect();
-            println!("  {} [{}] {short}", row.id, row.area);
+            say!("  {} [{}] {short}", row.id, row.area);
         }
     }
 
@@ -203,8 +203,8 @@ impl<'a> Report<'a> {
                 (_, Standing::Failed) => "FAILED",
                 (_, Standing::DidNotRun) => "did not run",
             };
-            println!("  {id} {standing:12} {place}");
+            say!("  {id} {standing:12} {place}");
         }
-        println!();
+        say!("");
     }
 }

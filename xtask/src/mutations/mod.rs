@@ -53,7 +53,7 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
     });
     if list {
         for mutation in &mutations {
-            println!("{:44} {:28} {}", mutation.name, mutation.test, mutation.weakens);
+            say!("{:44} {:28} {}", mutation.name, mutation.test, mutation.weakens);
         }
         return Ok(Outcome::Passed);
     }
@@ -83,9 +83,9 @@ fn try_all(mutations: &[Mutation]) -> Result<Outcome> {
             other => Verdict::Unusable(format!("without any weakening, {} {}", mutation.test, other.of_the_test())),
         };
         killed += usize::from(verdict.is_kill());
-        println!("{:44} {:8.1} s  {verdict}", mutation.name, begun.elapsed().as_secs_f64());
+        say!("{:44} {:8.1} s  {verdict}", mutation.name, begun.elapsed().as_secs_f64());
     }
-    println!("{killed} of {} mutations killed", mutations.len());
+    say!("{killed} of {} mutations killed", mutations.len());
     Ok(Outcome::from_success(killed == mutations.len()))
 }
 

@@ -82,9 +82,9 @@ pub(crate) fn run_default() -> Result<Outcome> {
     let exceptions = toml::from_str(&exceptions).with_context(|| format!("in {}", path.display()))?;
     let complaints = check(&files, &exceptions)?;
     for complaint in &complaints {
-        println!("{complaint}");
+        say!("{complaint}");
     }
-    println!("{} files, {} complaints", files.len(), complaints.len());
+    say!("{} files, {} complaints", files.len(), complaints.len());
     Ok(Outcome::from_success(complaints.is_empty()))
 }
 

@@ -23,7 +23,7 @@ pub(super) fn check(files: &[File]) -> Vec<Complaint> {
         }
     }
     if table.is_none() {
-        println!(
+        say!(
             "note: there is no table of settings at {TABLE}; {} mentions of settings are not checked",
             complaints.len()
         );
