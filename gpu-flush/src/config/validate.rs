@@ -9,6 +9,8 @@ use crate::geometry;
 pub const RANK_MAX: usize = 32;
 /// The most pyramid levels, full resolution included.
 pub const LEVELS_MAX: u32 = 32;
+/// The most downsampled dimensions: the sum of a window of 2^16 elements still fits its type.
+const HALVED_MAX: usize = 16;
 /// Highest levels of the codecs, as their libraries define them.
 const ZSTD_LEVELS: std::ops::RangeInclusive<i32> = -7..=22;
 const LZ4_LEVELS: std::ops::RangeInclusive<i32> = 1..=12;
@@ -210,6 +212,13 @@ fn pyramid(config: &ArrayConfig) -> Result<(), Error> {
         return Err(Error::invalid_config(
             "levels_max",
             format!("{} is over the limit of {LEVELS_MAX}; use 0 for automatic", config.levels_max),
+        ));
+    }
+    let halved = config.dimensions.iter().filter(|dimension| dimension.downsample).count();
+    if halved > HALVED_MAX {
+        return Err(Error::invalid_config(
+            "dimensions",
+            format!("{halved} dimensions are downsampled, the limit is {HALVED_MAX}"),
         ));
     }
     if !config.append_downsample() {

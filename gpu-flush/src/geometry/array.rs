@@ -3,9 +3,10 @@
 use super::level::LevelGeometry;
 use super::plan::{LevelPlan, plan_levels};
 use super::scatter::Scatter;
-use crate::config::ArrayConfig;
+use crate::config::{ArrayConfig, ReduceMethod};
 use crate::dtype::DataType;
 use crate::error::Error;
+use crate::pyramid::FoldShape;
 
 /// Everything the engine needs to know about where bytes go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +101,20 @@ impl ArrayGeometry {
     #[must_use]
     pub fn epoch_pool_bytes(&self) -> u64 {
         self.chunks_per_epoch * self.chunk_stride_bytes as u64
+    }
+
+    /// How the frames of `level` (1 or above) fold along the append dimension.
+    #[must_use]
+    pub fn fold_shape(&self, level: usize, method: ReduceMethod) -> FoldShape {
+        let level = &self.levels[level];
+        let epoch_frames = level.chunk_shape[self.append_dimensions - 1];
+        FoldShape {
+            dtype: self.dtype,
+            method,
+            frame_elements: level.image_elements / epoch_frames,
+            epoch_frames,
+            period: level.period,
+        }
     }
 
     /// The final extent of dimension 0 at `level` after `cursor` input elements were accepted, in elements; a started
@@ -204,6 +219,7 @@ fn build_level(
         chunk_stride,
         chunks_per_epoch,
         first_chunk,
+        image_extents,
         image_elements,
         covering_count,
         inner_chunks_per_shard,

@@ -30,6 +30,8 @@ pub struct LevelGeometry {
     pub chunks_per_epoch: u64,
     /// Index of this level's first chunk among the chunks of all levels of an epoch.
     pub first_chunk: u64,
+    /// Extents of a level image of one epoch in acquisition order, without padding: append dimensions at their chunk extent.
+    pub image_extents: Vec<u64>,
     /// Elements of a level image of one epoch, without padding.
     pub image_elements: u64,
     /// Chunk positions of an epoch, those of edge shards without a chunk included.

@@ -4,7 +4,7 @@ use super::array::ArrayGeometry;
 use super::batch::BatchLayout;
 use super::epochs::{active_epochs_max, epochs_per_batch};
 use crate::config::{EngineConfig, ReduceMethod};
-use crate::dtype::DataType;
+use crate::pyramid::accumulator_bytes;
 
 /// Where a buffer lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub fn estimate_memory(
     let accumulators: u64 = match geometry.append_downsample {
         true => geometry.levels[1..]
             .iter()
-            .map(|level| level.image_elements * accumulator_bytes(geometry.dtype, append_reduce))
+            .map(|level| level.image_elements * accumulator_bytes(geometry.dtype, append_reduce) as u64)
             .sum(),
         false => 0,
     };
@@ -140,14 +140,4 @@ pub fn estimate_memory(
     let buffers =
         buffers.into_iter().map(|(name, placement, bytes, count)| BufferSize { name, placement, bytes, count });
     MemoryEstimate { buffers: buffers.collect(), epochs_per_batch: epochs }
-}
-
-/// Bytes of one element of an append accumulator: the element itself, or the widened sum of a mean.
-pub(crate) fn accumulator_bytes(dtype: DataType, method: ReduceMethod) -> u64 {
-    let element = dtype.size_bytes() as u64;
-    match (method, dtype) {
-        (ReduceMethod::Mean, DataType::F64) => 8,
-        (ReduceMethod::Mean, _) => element * 2,
-        _ => element,
-    }
 }

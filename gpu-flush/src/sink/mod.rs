@@ -3,10 +3,16 @@
 //! A sink is a small set of operations on keys. Writes may be queued; their order is kept per shard, and a [`Fence`] says when all
 //! writes queued before it have retired. A minimal sink implements [`Sink::open`] and the two calls of [`ShardFile`] without a default.
 
+mod discard;
+mod memory;
 mod stable;
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use discard::DiscardSink;
+pub use memory::MemorySink;
 pub use stable::StableBytes;
 
 use crate::error::Error;
@@ -144,4 +150,27 @@ pub trait ShardFile: Send + fmt::Debug {
     ///
     /// [`Error::SinkFailed`] with the key.
     fn finalize(&mut self) -> Result<(), Error>;
+}
+
+/// Runs one call of a sink and turns a panic of it into [`Error::SinkFailed`] with the panic's text.
+///
+/// # Errors
+///
+/// The call's own error, or the panic's.
+pub fn guarded<T>(key: &str, call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        Err(Error::SinkFailed {
+            key: key.to_owned(),
+            reason: format!("the sink panicked: {}", panic_text(&*panic)),
+            os_error: None,
+        })
+    })
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
 }
