@@ -1,0 +1,181 @@
+//! What a chip is, as data: how many cores of each kind, how they are numbered, how fast its clocks and registers are.
+//!
+//! Shared code never asks which chip it is; it reads a value from here.
+
+use crate::id::CoreId;
+use crate::tensor::DataType;
+
+/// The two kinds of core. A cluster is one cube core and two vector cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum CoreKind {
+    /// The matrix core (AIC).
+    Cube = 0,
+    /// The vector core (AIV).
+    Vector = 1,
+}
+
+impl CoreKind {
+    /// The short name that users of these chips know: AIC or AIV.
+    pub const fn name(self) -> &'static str {
+        match self {
+            CoreKind::Cube => "AIC",
+            CoreKind::Vector => "AIV",
+        }
+    }
+}
+
+/// Where a core's registers lie in its window, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegisterMap {
+    /// The 64-bit dispatch register (scheduler to core).
+    pub dispatch: usize,
+    /// The 32-bit condition register (core to scheduler).
+    pub condition: usize,
+    /// A register to open before the first token and close behind the last, where the chip has one.
+    pub fast_path: Option<FastPath>,
+    /// The pages of one core's window: offset and length in bytes, ascending.
+    pub pages: &'static [(usize, usize)],
+}
+
+/// A register that is written once to open a core's window and once to close it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FastPath {
+    /// Its offset in bytes.
+    pub offset: usize,
+    /// What opens the window.
+    pub open: u32,
+    /// What closes it.
+    pub close: u32,
+}
+
+/// How long things take on the real chip, in nanoseconds; ranges are inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latencies {
+    /// Reading one condition register.
+    pub register_read_ns: (u64, u64),
+    /// Writing one register (posted).
+    pub register_write_ns: u64,
+    /// From a token's store until the core sees it.
+    pub dispatch_ns: u64,
+    /// From a kernel's end until the condition register shows it.
+    pub completion_ns: (u64, u64),
+    /// From the core's seeing a token until its kernel starts.
+    pub start_ns: (u64, u64),
+    /// One submit of the orchestrator.
+    pub submit_ns: u64,
+    /// Releasing one consumer during a completion walk.
+    pub resolve_ns: u64,
+}
+
+/// Rates of one core, for cost models.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Multiply-adds per nanosecond of a cube core with 16-bit inputs.
+    pub cube_multiply_adds_per_ns: f64,
+    /// Element operations per nanosecond of a vector core with 32-bit elements.
+    pub vector_operations_per_ns: f64,
+    /// Bytes per nanosecond between one core and device memory.
+    pub memory_bytes_per_ns: f64,
+}
+
+/// A chip.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChipSpec {
+    /// The name users give it.
+    pub name: &'static str,
+    /// Clusters of one cube and two vector cores.
+    pub clusters: u16,
+    /// Dies the clusters are spread over, evenly.
+    pub dies: u16,
+    /// Threads of a run by default: one orchestrator, the rest schedulers.
+    pub threads_default: u8,
+    /// The most threads a run may have; the fewest is 2.
+    pub threads_max: u8,
+    /// Ticks per second of the system counter, the unit of recorded chip time.
+    pub counter_hz: u64,
+    /// Where the registers are.
+    pub registers: RegisterMap,
+    /// Whether schedulers, cores and copy engines see each other's memory without explicit invalidation.
+    pub coherent: bool,
+    /// How long things take.
+    pub latencies: Latencies,
+    /// How much a core does per nanosecond.
+    pub rates: Rates,
+    /// Element types that kernels of this chip know.
+    pub data_types: &'static [DataType],
+    /// How long a run's teardown waits for all cores together to say that they left.
+    pub exit_deadline_ms: u64,
+    /// How long a core may take to answer its start-up handshake.
+    pub handshake_deadline_ms: u64,
+}
+
+impl ChipSpec {
+    /// The same chip with fewer clusters, for tests and small machines.
+    ///
+    /// # Panics
+    /// If `clusters` is 0 or more than the chip has.
+    #[must_use]
+    pub fn with_clusters(mut self, clusters: u16) -> Self {
+        assert!(
+            (1..=self.clusters).contains(&clusters),
+            "{} has 1 to {} clusters, not {clusters}",
+            self.name,
+            self.clusters
+        );
+        self.clusters = clusters;
+        self.dies = self.dies.min(clusters);
+        self
+    }
+
+    /// Cube cores: one per cluster, numbered from 0.
+    pub const fn cube_cores(&self) -> u16 {
+        self.clusters
+    }
+
+    /// Vector cores: two per cluster, numbered behind the cube cores.
+    pub const fn vector_cores(&self) -> u16 {
+        self.clusters * 2
+    }
+
+    /// All cores.
+    pub const fn cores(&self) -> u16 {
+        self.clusters * 3
+    }
+
+    /// The core that is `part` (0 cube, 1 and 2 vector) of `cluster`.
+    #[inline]
+    pub const fn core(&self, cluster: u16, part: usize) -> CoreId {
+        match part {
+            0 => CoreId(cluster),
+            _ => CoreId(self.clusters + 2 * cluster + part as u16 - 1),
+        }
+    }
+
+    /// The cluster and the part of it that a core is.
+    #[inline]
+    pub const fn place_of(&self, core: CoreId) -> (u16, usize) {
+        if core.0 < self.clusters {
+            (core.0, 0)
+        } else {
+            let vector = core.0 - self.clusters;
+            (vector / 2, 1 + vector as usize % 2)
+        }
+    }
+
+    /// The kind of a core.
+    #[inline]
+    pub const fn kind_of(&self, core: CoreId) -> CoreKind {
+        if core.0 < self.clusters { CoreKind::Cube } else { CoreKind::Vector }
+    }
+
+    /// A core as users write it: its kind and its number in the chip.
+    pub fn core_name(&self, core: CoreId) -> String {
+        format!("{}_{}", self.kind_of(core).name(), core.0)
+    }
+
+    /// Whether kernels of this chip know the element type.
+    pub fn knows(&self, data_type: DataType) -> bool {
+        self.data_types.contains(&data_type)
+    }
+}

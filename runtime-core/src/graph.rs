@@ -1,0 +1,305 @@
+//! Where orchestrator and schedulers meet: the slots, edges and arguments of all live tasks, the queues of ready ones, and the run's state.
+//!
+//! Everything is allocated at construction. The orchestrator alone decides which slot, edge or argument unit belongs to which task; see the tables
+//! in [`crate::slot`] and [`crate::edge`] for who may touch what when.
+
+use crate::consumers::Pushed;
+use crate::edge::{EdgeBody, EdgeTable};
+use crate::id::{CoreId, EdgeIndex, SlotIndex};
+use crate::inbox::Inbox;
+use crate::ready::ReadyRing;
+use crate::run::RunState;
+use crate::slot::{NO_CAUSE, Shape, Slot, SlotTable, TaskFlags};
+use crate::sync::{AtomicU64, CachePadded, Ordering, UnsafeCell, fence_behind_rmw};
+use crate::tensor::TensorArgument;
+use crate::waiting::Bells;
+
+/// How large the tables are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GraphSizes {
+    /// Slots of all rings together.
+    pub slots: usize,
+    /// Edges of all rings together.
+    pub edges: usize,
+    /// Argument units of 64 bytes of all rings together.
+    pub argument_units: usize,
+    /// Scheduler instances.
+    pub instances: usize,
+    /// Cores of the chip.
+    pub cores: usize,
+}
+
+/// One unit of the argument arena: a tensor argument, or eight scalars.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub union ArgumentUnit {
+    /// A tensor.
+    pub tensor: TensorArgument,
+    /// Eight scalars.
+    pub scalars: [u64; 8],
+}
+
+impl std::fmt::Debug for ArgumentUnit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ArgumentUnit")
+    }
+}
+
+/// The arguments of all live tasks. Written by the orchestrator before a task is published, read-only until its slot is reclaimed.
+#[derive(Debug)]
+pub struct ArgumentArena(Box<[UnsafeCell<ArgumentUnit>]>);
+
+// SAFETY: a unit is written before the task that owns it is published and not again until that task is reclaimed.
+unsafe impl Sync for ArgumentArena {}
+// SAFETY: a unit holds plain numbers.
+unsafe impl Send for ArgumentArena {}
+
+impl ArgumentArena {
+    fn new(units: usize) -> Self {
+        #[cfg(loom)]
+        return ArgumentArena((0..units).map(|_| UnsafeCell::new(ArgumentUnit { scalars: [0; 8] })).collect());
+        // Zeroed by the system, so that units that no task ever uses cost address space and no memory.
+        #[cfg(not(loom))]
+        {
+            let zeroed = Box::<[UnsafeCell<ArgumentUnit>]>::new_zeroed_slice(units);
+            // SAFETY: a unit of zero bytes is eight scalars of 0.
+            ArgumentArena(unsafe { zeroed.assume_init() })
+        }
+    }
+
+    /// Where a unit lies.
+    #[inline]
+    pub fn pointer(&self, unit: u32) -> *const ArgumentUnit {
+        self.0[unit as usize].with(|cell| cell)
+    }
+
+    /// Writes a unit.
+    ///
+    /// # Safety
+    /// Only the orchestrator, and only a unit that belongs to a task not yet published.
+    #[inline]
+    pub unsafe fn write(&self, unit: u32, value: ArgumentUnit) {
+        // SAFETY: by contract nobody else can see the unit.
+        self.0[unit as usize].with_mut(|cell| unsafe { *cell = value });
+    }
+
+    /// How many units there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A queue of ready tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Queue {
+    /// Tasks for single cube cores.
+    Cube = 0,
+    /// Tasks for single vector cores.
+    Vector = 1,
+    /// Tasks for several cores of a cluster.
+    Cluster = 2,
+    /// Tasks that need no core: dummies, and tasks to be retired unrun.
+    Retire = 3,
+    /// Tasks whose blocks start together.
+    Gang = 4,
+}
+
+impl Queue {
+    /// How many there are.
+    pub const COUNT: usize = 5;
+    /// All of them.
+    pub const ALL: [Queue; Queue::COUNT] = [Queue::Cube, Queue::Vector, Queue::Cluster, Queue::Retire, Queue::Gang];
+
+    /// The queue of a shape without further wishes.
+    #[inline]
+    pub const fn of(shape: Shape) -> Queue {
+        match shape {
+            Shape::Cube => Queue::Cube,
+            Shape::Vector => Queue::Vector,
+            Shape::Cluster => Queue::Cluster,
+            Shape::Dummy => Queue::Retire,
+        }
+    }
+}
+
+/// What one scheduler instance tells the others and the orchestrator.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Tasks it has completed or retired in this run.
+    pub completed: AtomicU64,
+    /// Of these, tasks retired unrun for another's failure.
+    pub unrun: AtomicU64,
+    /// Changes with everything it achieves.
+    pub epoch: AtomicU64,
+    /// Dispatches on its cores that have not been seen to end, and tasks in its hand.
+    pub busy: AtomicU64,
+}
+
+/// The shared state of a runtime.
+#[derive(Debug)]
+pub struct Graph {
+    /// The slots.
+    pub slots: SlotTable,
+    /// The edges.
+    pub edges: EdgeTable,
+    /// The arguments.
+    pub arguments: ArgumentArena,
+    /// The run.
+    pub run: RunState,
+    /// The bells: one per scheduler instance, and the orchestrator's behind them.
+    pub bells: Bells,
+    /// One per scheduler instance.
+    pub progress: Box<[CachePadded<Progress>]>,
+    queues: [ReadyRing; Queue::COUNT],
+    directed: Box<[CachePadded<Inbox>]>,
+    owners: Box<[u8]>,
+}
+
+impl Graph {
+    /// The tables, all allocated; `owner` says which scheduler instance owns a core.
+    ///
+    /// # Panics
+    /// If a size is beyond what 32-bit indices reach or there are more than 63 instances.
+    pub fn new(sizes: GraphSizes, owner: impl Fn(CoreId) -> usize) -> Self {
+        let owners: Box<[u8]> = (0..sizes.cores).map(|core| owner(CoreId(core as u16)) as u8).collect();
+        assert!(
+            owners.iter().all(|&owner| (owner as usize) < sizes.instances),
+            "a core is owned by an instance that does not exist"
+        );
+        Graph {
+            slots: SlotTable::new(sizes.slots),
+            edges: EdgeTable::new(sizes.edges),
+            arguments: ArgumentArena::new(sizes.argument_units),
+            run: RunState::default(),
+            bells: Bells::new(sizes.instances + 1),
+            progress: (0..sizes.instances).map(|_| CachePadded::new(Progress::default())).collect(),
+            queues: std::array::from_fn(|_| ReadyRing::new(sizes.slots)),
+            directed: (0..sizes.cores).map(|_| CachePadded::new(Inbox::new())).collect(),
+            owners,
+        }
+    }
+
+    /// The bell of the orchestrator.
+    pub fn orchestrator_bell(&self) -> usize {
+        self.progress.len()
+    }
+
+    /// The scheduler instance that owns a core.
+    #[inline]
+    pub fn owner_of(&self, core: CoreId) -> usize {
+        self.owners[core.index()] as usize
+    }
+
+    /// A queue.
+    #[inline]
+    pub fn queue(&self, queue: Queue) -> &ReadyRing {
+        &self.queues[queue as usize]
+    }
+
+    /// The tasks directed at a core; only the core's owner takes from it.
+    #[inline]
+    pub fn directed(&self, core: CoreId) -> &Inbox {
+        &self.directed[core.index()]
+    }
+
+    /// Puts an edge onto its producer's list, or says that the producer is done.
+    ///
+    /// # Safety
+    /// Only the orchestrator; the edge is written, on no list, and its producer's slot is not reclaimed.
+    #[inline]
+    pub unsafe fn link(&self, edge: EdgeIndex, body: EdgeBody) -> Pushed {
+        let place = self.edges.get(edge);
+        // SAFETY: by contract the edge belongs to a task that is not wired.
+        unsafe { place.write(body) };
+        // SAFETY: by contract.
+        unsafe { self.slots.get(body.producer).consumers.push(&self.edges, edge) }
+    }
+
+    /// Puts a ready task where it is to be found, and wakes somebody who may be asleep. Called once per task, by whoever brought `pending` to zero.
+    ///
+    /// # Safety
+    /// The caller's subtraction made the task ready, so nobody else routes it.
+    #[inline]
+    pub unsafe fn route(&self, slot: SlotIndex) {
+        let task = self.slots.get(slot);
+        // SAFETY: the task is ready and not yet retired; nobody reclaims it.
+        let body = unsafe { task.body() };
+        if task.cause() == NO_CAUSE && body.flags.has(TaskFlags::DIRECTED) {
+            // SAFETY: as above.
+            let core = unsafe { task.extra() }.core;
+            // SAFETY: by contract this thread alone has the task.
+            unsafe { self.directed(core).push(&self.slots, slot) };
+            fence_behind_rmw();
+            if self.bells.idle() >> self.owner_of(core) & 1 != 0 {
+                self.bells.ring(self.owner_of(core));
+            }
+            return;
+        }
+        let queue = if task.cause() != NO_CAUSE {
+            Queue::Retire
+        } else if body.flags.has(TaskFlags::GANG) {
+            Queue::Gang
+        } else {
+            Queue::of(body.parts.shape())
+        };
+        self.enqueue(queue, slot);
+    }
+
+    /// Puts a task into a queue and wakes somebody who may be asleep.
+    #[inline]
+    pub fn enqueue(&self, queue: Queue, slot: SlotIndex) {
+        // The ring has a cell for every slot, so the push can only meet a popper that is slow to empty its cell; when the run is over nobody needs
+        // the task any more.
+        let pushed = self.queues[queue as usize].push(slot, || self.run.is_cancelled());
+        if pushed.is_ok() {
+            fence_behind_rmw();
+            self.wake_one();
+        }
+    }
+
+    /// Wakes one sleeping scheduler instance, if there is one. To be called behind a publication and a full fence.
+    #[inline]
+    pub fn wake_one(&self) {
+        let idle = self.bells.idle() & !(1 << self.orchestrator_bell());
+        if idle != 0 {
+            self.bells.ring(idle.trailing_zeros() as usize);
+        }
+    }
+
+    /// Drops a hold and wakes the orchestrator if that may be what it waits for.
+    #[inline]
+    pub fn release(&self, slot: &Slot) {
+        if slot.release() {
+            fence_behind_rmw();
+            if self.bells.idle() >> self.orchestrator_bell() & 1 != 0 {
+                self.bells.ring(self.orchestrator_bell());
+            }
+        }
+    }
+
+    /// Tasks completed or retired in this run by all instances.
+    pub fn completed(&self) -> u64 {
+        self.progress.iter().map(|progress| progress.completed.load(Ordering::Acquire)).sum()
+    }
+
+    /// A number that changes whenever any instance achieves something.
+    pub fn epoch(&self) -> u64 {
+        self.progress.iter().map(|progress| progress.epoch.load(Ordering::Acquire)).fold(0, u64::wrapping_add)
+    }
+
+    /// Takes everything out of every queue and inbox, for the start of a run. Only between runs.
+    pub fn clear_queues(&self) {
+        for queue in &self.queues {
+            while queue.pop().is_some() {}
+        }
+        for inbox in &self.directed {
+            inbox.take_all(&self.slots, |_| {});
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The ready ring: a bounded queue of slots for many pushers and many poppers, first in, first out.
+//!
+//! After the bounded queue of Dmitry Vyukov: each cell carries the number of the round it is in, and a position is claimed by one
+//! compare-and-swap. Round and value share one 64-bit word here, so that a cell is published and read in one access.
+//!
+//! A push cannot fail for want of room: the capacity is at least the number of slots there are. It may find a cell whose popper has claimed it
+//! and not yet emptied it, and waits that out.
+
+use crate::id::SlotIndex;
+use crate::sync::{AtomicU64, CachePadded, Ordering, spin_hint};
+
+/// The most slots that one batch takes.
+pub const BATCH: usize = 8;
+
+/// A bounded queue of slots.
+#[derive(Debug)]
+pub struct ReadyRing {
+    tail: CachePadded<AtomicU64>,
+    head: CachePadded<AtomicU64>,
+    cells: Box<[AtomicU64]>,
+}
+
+/// A cell's word: the round in the upper half (wrapping), the slot below.
+#[inline]
+const fn word(round: u64, slot: u32) -> u64 {
+    (round << 32) | slot as u64
+}
+
+impl ReadyRing {
+    /// A ring with room for at least `capacity` slots.
+    ///
+    /// # Panics
+    /// If `capacity` is 0 or beyond 2³¹.
+    pub fn new(capacity: usize) -> Self {
+        assert!((1..=1 << 31).contains(&capacity), "a ready ring of {capacity} slots cannot be built");
+        let capacity = capacity.next_power_of_two().max(2);
+        ReadyRing {
+            tail: CachePadded::new(AtomicU64::new(0)),
+            head: CachePadded::new(AtomicU64::new(0)),
+            cells: (0..capacity as u64).map(|position| AtomicU64::new(word(position & ROUND, 0))).collect(),
+        }
+    }
+
+    /// How many slots fit.
+    pub fn capacity(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// How many slots are in the ring, as a hint: other threads push and pop meanwhile.
+    #[inline]
+    pub fn len(&self) -> usize {
+        let head = self.head.load(Ordering::Relaxed);
+        let tail = self.tail.load(Ordering::Relaxed);
+        (tail.saturating_sub(head) as usize).min(self.capacity())
+    }
+
+    /// Whether the ring looks empty.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends a slot. `give_up` is asked while the ring's last popper keeps a cell busy; when it says yes the slot is handed back.
+    ///
+    /// The publication is a swap and so a full barrier on its machine: the caller may look for sleepers behind
+    /// [`crate::sync::fence_behind_rmw`].
+    #[inline]
+    pub fn push(&self, slot: SlotIndex, mut give_up: impl FnMut() -> bool) -> Result<(), SlotIndex> {
+        let mask = self.cells.len() as u64 - 1;
+        let mut position = self.tail.load(Ordering::Relaxed);
+        loop {
+            let cell = &self.cells[(position & mask) as usize];
+            let round = cell.load(acquire("ready_push_relaxed")) >> 32;
+            if round == position & ROUND {
+                match self.tail.compare_exchange_weak(position, position + 1, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => {
+                        cell.swap(word((position + 1) & ROUND, slot.0), release("ready_publish_relaxed"));
+                        return Ok(());
+                    }
+                    Err(now) => position = now,
+                }
+            } else {
+                let now = self.tail.load(Ordering::Relaxed);
+                if now == position {
+                    if give_up() {
+                        return Err(slot);
+                    }
+                    spin_hint();
+                }
+                position = now;
+            }
+        }
+    }
+
+    /// Takes the oldest slot, if there is one.
+    #[inline]
+    pub fn pop(&self) -> Option<SlotIndex> {
+        let mut one = [SlotIndex(0)];
+        (self.pop_batch(&mut one) == 1).then_some(one[0])
+    }
+
+    /// Takes up to `out.len()` (at most [`BATCH`]) of the oldest slots in order and returns how many.
+    #[inline]
+    pub fn pop_batch(&self, out: &mut [SlotIndex]) -> usize {
+        let capacity = self.cells.len() as u64;
+        let most = out.len().min(BATCH).min(self.cells.len());
+        let mut position = self.head.load(Ordering::Relaxed);
+        loop {
+            let mut count = 0;
+            while count < most {
+                let at = position + count as u64;
+                let value = self.cells[(at & (capacity - 1)) as usize].load(acquire("ready_pop_relaxed"));
+                if value >> 32 != (at + 1) & ROUND {
+                    break;
+                }
+                out[count] = SlotIndex(value as u32);
+                count += 1;
+            }
+            if count == 0 {
+                let now = self.head.load(Ordering::Relaxed);
+                if now == position {
+                    return 0;
+                }
+                position = now;
+                continue;
+            }
+            match self.head.compare_exchange_weak(
+                position,
+                position + count as u64,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    for at in position..position + count as u64 {
+                        self.cells[(at & (capacity - 1)) as usize]
+                            .store(word((at + capacity) & ROUND, 0), release("ready_free_relaxed"));
+                    }
+                    return count;
+                }
+                Err(now) => position = now,
+            }
+        }
+    }
+}
+
+/// Rounds are compared in 32 bits.
+const ROUND: u64 = u32::MAX as u64;
+
+#[inline]
+fn acquire(mutation: &str) -> Ordering {
+    weakened(mutation, Ordering::Acquire)
+}
+
+#[inline]
+fn release(mutation: &str) -> Ordering {
+    weakened(mutation, Ordering::Release)
+}
+
+/// The ordering, or none at all in a build that is to prove that a model notices.
+#[inline]
+fn weakened(mutation: &str, order: Ordering) -> Ordering {
+    let weak = (cfg!(prewire_mutation = "ready_push_relaxed") && mutation == "ready_push_relaxed")
+        || (cfg!(prewire_mutation = "ready_publish_relaxed") && mutation == "ready_publish_relaxed")
+        || (cfg!(prewire_mutation = "ready_pop_relaxed") && mutation == "ready_pop_relaxed")
+        || (cfg!(prewire_mutation = "ready_free_relaxed") && mutation == "ready_free_relaxed");
+    if weak { Ordering::Relaxed } else { order }
+}

@@ -1,0 +1,142 @@
+//! A run's state that every party looks at: whether it is cancelled and why, what failed, how much there is to do.
+
+use crate::error::{Fatal, KernelFailure};
+use crate::slot::{NO_CAUSE, Ordinal};
+use crate::sync::{AtomicBool, AtomicU64, CachePadded, Mutex, Ordering};
+use std::collections::BTreeMap;
+
+/// The cancellation word and what belongs to it.
+///
+/// The word carries the run's number in its upper half and the first fatal's code below. A kernel that comes back late compares the number with its
+/// own, so it is cancelled by its own run's end and never by the next run's.
+#[derive(Debug)]
+pub struct RunState {
+    word: CachePadded<AtomicU64>,
+    orchestration_done: AtomicBool,
+    submitted: AtomicU64,
+    record: Mutex<Record>,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    fatal: Option<Fatal>,
+    notes: Vec<String>,
+    failures: BTreeMap<Ordinal, KernelFailure>,
+}
+
+impl Default for RunState {
+    fn default() -> Self {
+        RunState {
+            word: CachePadded::new(AtomicU64::new(0)),
+            orchestration_done: AtomicBool::new(false),
+            submitted: AtomicU64::new(0),
+            record: Mutex::new(Record::default()),
+        }
+    }
+}
+
+const POISON: &str = "no code panics while it holds a run's record";
+
+impl RunState {
+    /// Begins run `run`. Only between runs, when no party looks.
+    pub fn begin(&self, run: u32) {
+        *self.record.lock().expect(POISON) = Record::default();
+        self.orchestration_done.store(false, Ordering::Relaxed);
+        self.submitted.store(0, Ordering::Relaxed);
+        self.word.store((run as u64) << 32, Ordering::Release);
+    }
+
+    /// The present run's number.
+    pub fn run(&self) -> u32 {
+        (self.word.load(Ordering::Relaxed) >> 32) as u32
+    }
+
+    /// Whether the present run has been ended by a fatal.
+    #[inline]
+    pub fn is_cancelled(&self) -> bool {
+        self.word.load(Ordering::Relaxed) as u32 != 0
+    }
+
+    /// Whether run `run` has been ended, or is over.
+    #[inline]
+    pub fn is_over(&self, run: u32) -> bool {
+        self.word.load(Ordering::Relaxed) != (run as u64) << 32
+    }
+
+    /// Ends the run, unless an earlier cause has: the first one wins and is never overwritten. True if this was the first. The caller then wakes
+    /// everybody.
+    pub fn latch(&self, fatal: Fatal) -> bool {
+        let code = fatal.code().number() as u64;
+        let mut record = self.record.lock().expect(POISON);
+        let word = self.word.load(Ordering::Relaxed);
+        let open = word & !(u32::MAX as u64);
+        let first = if cfg!(prewire_mutation = "latch_overwrites") {
+            self.word.store(open | code, Ordering::Release);
+            true
+        } else {
+            self.word.compare_exchange(open, open | code, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
+        if first {
+            record.fatal = Some(fatal);
+        } else {
+            record.notes.push(format!("later: {fatal}"));
+        }
+        first
+    }
+
+    /// The fatal that ended the run, if one did.
+    pub fn fatal(&self) -> Option<Fatal> {
+        self.record.lock().expect(POISON).fatal.clone()
+    }
+
+    /// What else was noticed: causes that came later, and warnings.
+    pub fn notes(&self) -> Vec<String> {
+        self.record.lock().expect(POISON).notes.clone()
+    }
+
+    /// Leaves a note for the report.
+    pub fn note(&self, note: String) {
+        self.record.lock().expect(POISON).notes.push(note);
+    }
+
+    /// Records a kernel's failure under its task's order of submission; the first report of a task stays.
+    pub fn record_failure(&self, ordinal: Ordinal, failure: KernelFailure) {
+        debug_assert_ne!(ordinal, NO_CAUSE);
+        self.record.lock().expect(POISON).failures.entry(ordinal).or_insert(failure);
+    }
+
+    /// The failure of the task submitted as number `ordinal`.
+    pub fn failure(&self, ordinal: Ordinal) -> Option<KernelFailure> {
+        self.record.lock().expect(POISON).failures.get(&ordinal).cloned()
+    }
+
+    /// The first submitted task that failed, and how many failed.
+    pub fn first_failure(&self) -> Option<(KernelFailure, u64)> {
+        let record = self.record.lock().expect(POISON);
+        let first = record.failures.first_key_value()?.1.clone();
+        Some((first, record.failures.len() as u64))
+    }
+
+    /// How many tasks have been submitted, as last published by the orchestrator.
+    #[inline]
+    pub fn submitted(&self) -> u64 {
+        self.submitted.load(Ordering::Acquire)
+    }
+
+    /// Publishes how many tasks have been submitted. Only the orchestrator.
+    #[inline]
+    pub fn publish_submitted(&self, count: u64) {
+        self.submitted.store(count, Ordering::Release);
+    }
+
+    /// Says that no more tasks will come. Only the orchestrator, behind its last [`RunState::publish_submitted`].
+    pub fn finish_orchestration(&self) {
+        self.orchestration_done.store(true, Ordering::Release);
+    }
+
+    /// Whether no more tasks will come; the submitted count is then final.
+    #[inline]
+    pub fn orchestration_done(&self) -> bool {
+        self.orchestration_done.load(Ordering::Acquire)
+    }
+}

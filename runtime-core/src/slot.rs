@@ -1,0 +1,472 @@
+//! A task's slot: one line that everybody touches, and a cold line for what few tasks have.
+//!
+//! # Who may touch what
+//!
+//! | field | orchestrator, before publication | while the task waits or runs | orchestrator, when `holds` is 0 |
+//! |---|---|---|---|
+//! | `body`, `extra` | writes | anybody reads | reuses the slot |
+//! | `consumers` | opens | orchestrator pushes, the finisher closes | reads |
+//! | `pending` | sets waits + 1 | producers and, once, the orchestrator subtract | – |
+//! | `holds` | sets 1 | orchestrator adds, anybody subtracts, by read-modify-write only | reads with acquire |
+//! | `subtasks` | sets blocks × parts | each ended block subtracts | – |
+//! | `next_block` | sets 0 | only who holds the task (queue, hand, gang gate) | – |
+//! | `cause` | clears | failed producers lower it before they release `pending` | reads |
+//!
+//! A slot is published by whatever first carries its number: a push on a producer's list, the subtraction that makes it ready, a queue's cell. Each
+//! of these is a release that an acquire meets, so `body` needs no atomics.
+
+use crate::consumers::ConsumerList;
+use crate::id::{CoreId, KernelId, SlotIndex, TaskId};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell};
+
+/// The number of a submission within its run; the order of submission.
+pub type Ordinal = u64;
+
+/// No failure is known that concerns the task.
+pub const NO_CAUSE: Ordinal = u64::MAX;
+
+/// Where a task's blocks go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Shape {
+    /// One cube core per block.
+    Cube = 0,
+    /// One vector core per block.
+    Vector = 1,
+    /// Several cores of one cluster per block.
+    Cluster = 2,
+    /// No core: dependencies only, or memory only.
+    Dummy = 3,
+}
+
+/// The cores of a cluster that a block uses, one bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(transparent)]
+pub struct Parts(pub u8);
+
+impl Parts {
+    /// The cluster's cube core.
+    pub const CUBE: Parts = Parts(1);
+    /// The cluster's first vector core.
+    pub const VECTOR_0: Parts = Parts(2);
+    /// The cluster's second vector core.
+    pub const VECTOR_1: Parts = Parts(4);
+
+    /// How many cores one block uses.
+    #[inline]
+    pub const fn count(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// Whether the part (0 cube, 1 and 2 vector) is used.
+    #[inline]
+    pub const fn has(self, part: usize) -> bool {
+        self.0 >> part & 1 != 0
+    }
+
+    /// The shape these parts make. A single vector part is a vector task whichever of the two it names.
+    pub const fn shape(self) -> Shape {
+        match self.0 {
+            0 => Shape::Dummy,
+            1 => Shape::Cube,
+            2 | 4 => Shape::Vector,
+            _ => Shape::Cluster,
+        }
+    }
+}
+
+/// What few tasks have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(transparent)]
+pub struct TaskFlags(pub u8);
+
+impl TaskFlags {
+    /// All blocks start together or none.
+    pub const GANG: TaskFlags = TaskFlags(1);
+    /// Runs only if its predicate holds when it becomes ready.
+    pub const PREDICATE: TaskFlags = TaskFlags(2);
+    /// Runs on the core that `extra.core` names and nowhere else.
+    pub const DIRECTED: TaskFlags = TaskFlags(4);
+    /// Has a watchdog budget of its own in `extra.budget_ns`.
+    pub const BUDGET: TaskFlags = TaskFlags(8);
+    /// At least one of its edges retains its producer.
+    pub const RETAINS: TaskFlags = TaskFlags(16);
+    /// An allocation: completed by the orchestrator at submit.
+    pub const ALLOCATION: TaskFlags = TaskFlags(32);
+    /// Several parts or blocks that may wait for one another, so that they need cores that run at the same time.
+    pub const CONCURRENT: TaskFlags = TaskFlags(64);
+
+    /// Both sets together.
+    #[inline]
+    pub const fn with(self, other: TaskFlags) -> TaskFlags {
+        TaskFlags(self.0 | other.0)
+    }
+
+    /// Whether every flag of `other` is set.
+    #[inline]
+    pub const fn has(self, other: TaskFlags) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// The comparison of a predicate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum Comparison {
+    /// Always true.
+    #[default]
+    None = 0,
+    /// Operand = target.
+    Equal = 1,
+    /// Operand ≠ target.
+    NotEqual = 2,
+    /// Operand > target.
+    Greater = 3,
+    /// Operand < target.
+    Less = 4,
+    /// Operand ≥ target.
+    GreaterOrEqual = 5,
+    /// Operand ≤ target.
+    LessOrEqual = 6,
+}
+
+impl Comparison {
+    /// Whether `operand` compares so with `target`; `i128` holds every operand and every target.
+    pub const fn holds(self, operand: i128, target: i64) -> bool {
+        let target = target as i128;
+        match self {
+            Comparison::None => true,
+            Comparison::Equal => operand == target,
+            Comparison::NotEqual => operand != target,
+            Comparison::Greater => operand > target,
+            Comparison::Less => operand < target,
+            Comparison::GreaterOrEqual => operand >= target,
+            Comparison::LessOrEqual => operand <= target,
+        }
+    }
+}
+
+/// The part of a slot that never changes between publication and reclaim.
+///
+/// Packed to four bytes, so that it and the slot's words share one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, packed(4))]
+pub struct TaskBody {
+    /// The task.
+    pub id: TaskId,
+    /// The kernel of each part: cube, first vector, second vector. Meaningful where `parts` has the bit.
+    pub kernels: [KernelId; 3],
+    /// Which cores of a cluster one block uses; none for a dummy.
+    pub parts: Parts,
+    /// What else there is to know.
+    pub flags: TaskFlags,
+    /// Blocks, at least 1.
+    pub blocks: u32,
+    /// First unit of the task's span in the argument arena: tensors first, scalars behind them, eight to a unit.
+    pub arguments: u32,
+    /// First edge of the task's run.
+    pub edges: u32,
+    /// Edges in that run.
+    pub edge_count: u32,
+    /// Tensor arguments.
+    pub tensors: u8,
+    /// Scalar arguments.
+    pub scalars: u8,
+}
+
+/// The cold part: read only where a flag of [`TaskBody`] says that it was written, the ordinal always.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TaskExtra {
+    /// The order of submission within the run.
+    pub ordinal: Ordinal,
+    /// The watchdog budget of the task, in nanoseconds.
+    pub budget_ns: u64,
+    /// Where the predicate's operand lies.
+    pub predicate_address: u64,
+    /// What the operand is compared with.
+    pub predicate_target: i64,
+    /// How it is compared.
+    pub predicate: Comparison,
+    /// The operand's element type, as [`crate::tensor::DataType`] numbers it.
+    pub predicate_data_type: u8,
+    /// The core of a directed task.
+    pub core: CoreId,
+    /// The link of the inbox that a directed task waits in.
+    pub next_directed: u32,
+}
+
+impl TaskExtra {
+    /// An extra part with nothing in it but the order of submission.
+    pub const fn plain(ordinal: Ordinal) -> Self {
+        TaskExtra {
+            ordinal,
+            budget_ns: 0,
+            predicate_address: 0,
+            predicate_target: 0,
+            predicate: Comparison::None,
+            predicate_data_type: 0,
+            core: CoreId(0),
+            next_directed: 0,
+        }
+    }
+}
+
+/// A task's slot.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct Slot {
+    /// Who waits for the task.
+    pub consumers: ConsumerList,
+    pending: AtomicU32,
+    holds: AtomicU32,
+    subtasks: AtomicU32,
+    cause: AtomicU64,
+    next_block: AtomicU32,
+    body: UnsafeCell<TaskBody>,
+    extra: UnsafeCell<TaskExtra>,
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(std::mem::size_of::<Slot>() == 128 && std::mem::offset_of!(Slot, extra) >= 64);
+
+// SAFETY: `body` and `extra` follow the table in the module's documentation: written by the orchestrator alone before the slot is published,
+// read-only until it is reclaimed.
+unsafe impl Sync for Slot {}
+// SAFETY: a slot holds plain numbers.
+unsafe impl Send for Slot {}
+
+impl Slot {
+    pub(crate) fn new() -> Self {
+        let body = TaskBody {
+            id: TaskId::NONE,
+            kernels: [KernelId(0); 3],
+            parts: Parts(0),
+            flags: TaskFlags(0),
+            blocks: 0,
+            arguments: 0,
+            edges: 0,
+            edge_count: 0,
+            tensors: 0,
+            scalars: 0,
+        };
+        Slot {
+            consumers: ConsumerList::closed(),
+            pending: AtomicU32::new(0),
+            holds: AtomicU32::new(0),
+            subtasks: AtomicU32::new(0),
+            cause: AtomicU64::new(NO_CAUSE),
+            next_block: AtomicU32::new(0),
+            body: UnsafeCell::new(body),
+            extra: UnsafeCell::new(TaskExtra::plain(0)),
+        }
+    }
+
+    /// Makes the slot a new task: one hold for execution, `pending` so high that no producer can bring it to zero before
+    /// [`Slot::finish_wiring`], nothing failed, no block claimed.
+    ///
+    /// # Safety
+    /// Only the orchestrator, on a slot whose last task was consumed.
+    #[inline]
+    pub unsafe fn prepare(&self, body: TaskBody, ordinal: Ordinal) {
+        debug_assert_eq!(self.holds.load(Ordering::Relaxed), 0, "a slot was reused while it was held");
+        self.consumers.open();
+        self.pending.store(WIRING, Ordering::Relaxed);
+        self.holds.store(1, Ordering::Relaxed);
+        self.subtasks.store(body.blocks * body.parts.count(), Ordering::Relaxed);
+        self.cause.store(NO_CAUSE, Ordering::Relaxed);
+        self.next_block.store(0, Ordering::Relaxed);
+        // SAFETY: by contract nobody else can see the slot.
+        self.body.with_mut(|cell| unsafe { *cell = body });
+        // SAFETY: as above.
+        self.extra.with_mut(|cell| unsafe { (*cell).ordinal = ordinal });
+    }
+
+    /// Writes the cold part of a task that needs it.
+    ///
+    /// # Safety
+    /// Only the orchestrator, between [`Slot::prepare`] and publication.
+    #[inline]
+    pub unsafe fn set_extra(&self, extra: TaskExtra) {
+        // SAFETY: by contract nobody else can see the slot.
+        self.extra.with_mut(|cell| unsafe { *cell = extra });
+    }
+
+    /// Links the slot behind `next` in an inbox of directed tasks.
+    ///
+    /// # Safety
+    /// Only the thread that routes the task, before it publishes it in the inbox.
+    #[inline]
+    pub(crate) unsafe fn set_next_directed(&self, next: u32) {
+        // SAFETY: by contract this thread alone has the task between its readiness and its publication in the inbox.
+        self.extra.with_mut(|cell| unsafe { (*cell).next_directed = next });
+    }
+
+    /// The task.
+    ///
+    /// # Safety
+    /// The slot is published to this thread and not yet reclaimed: it came from a queue, a consumer list, or a hold protects it.
+    #[inline]
+    pub unsafe fn body(&self) -> &TaskBody {
+        // SAFETY: the body is read-only while the contract holds.
+        self.body.with(|cell| unsafe { &*cell })
+    }
+
+    /// The task's cold part.
+    ///
+    /// # Safety
+    /// As for [`Slot::body`].
+    #[inline]
+    pub unsafe fn extra(&self) -> &TaskExtra {
+        // SAFETY: the cold part is read-only while the contract holds.
+        self.extra.with(|cell| unsafe { &*cell })
+    }
+
+    /// Ends the wiring of a task that waits for `waits` producers, counted as linked and not as already done. True if the task is ready: the
+    /// caller, and nobody else, routes it.
+    #[inline]
+    #[must_use]
+    pub fn finish_wiring(&self, waits: u32) -> bool {
+        let own = if cfg!(prewire_mutation = "wiring_share_dropped") { WIRING - waits - 1 } else { WIRING - waits };
+        self.pending.fetch_sub(own, arrival()) == own
+    }
+
+    /// One producer is done. True if the task is now ready: the caller, and nobody else, routes it.
+    #[inline]
+    #[must_use]
+    pub fn arrive(&self) -> bool {
+        self.pending.fetch_sub(1, arrival()) == 1
+    }
+
+    /// How many producers the task still waits for, for reports.
+    pub fn waits_left(&self) -> u32 {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Leaves a cause of failure on the task, keeping the earliest submission.
+    ///
+    /// Relaxed: it precedes an arrival of the same thread, and the router reads it behind its own.
+    #[inline]
+    pub fn blame(&self, cause: Ordinal) {
+        self.cause.fetch_min(cause, Ordering::Relaxed);
+    }
+
+    /// The earliest failed submission that concerns the task, or [`NO_CAUSE`].
+    #[inline]
+    pub fn cause(&self) -> Ordinal {
+        self.cause.load(Ordering::Relaxed)
+    }
+
+    /// Another user of the slot's memory.
+    ///
+    /// Only the orchestrator adds, and only while it knows the slot to be unreclaimed, which it alone decides; so Relaxed is enough.
+    #[inline]
+    pub fn hold(&self) {
+        if !cfg!(prewire_mutation = "hold_not_taken") {
+            self.holds.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives a hold back: everything this thread did with the slot happens before its reuse. True if it was the last.
+    ///
+    /// After the call the slot must not be touched.
+    #[inline]
+    pub fn release(&self) -> bool {
+        let order = if cfg!(prewire_mutation = "release_relaxed") { Ordering::Relaxed } else { Ordering::Release };
+        let before = self.holds.fetch_sub(1, order);
+        debug_assert_ne!(before, 0, "a hold was given back twice");
+        before == 1
+    }
+
+    /// Whether nobody holds the slot. Only the orchestrator asks; a yes lets it reuse everything the slot owns.
+    #[inline]
+    pub fn is_free(&self) -> bool {
+        self.holds.load(if cfg!(prewire_mutation = "free_relaxed") { Ordering::Relaxed } else { Ordering::Acquire })
+            == 0
+    }
+
+    /// How many holds there are, for reports.
+    pub fn holds(&self) -> u32 {
+        self.holds.load(Ordering::Relaxed)
+    }
+
+    /// Claims up to `most` blocks: the first, and how many. Only who holds the task (took it from a queue) claims.
+    #[inline]
+    pub fn claim_blocks(&self, blocks: u32, most: u32) -> (u32, u32) {
+        let first = self.next_block.load(Ordering::Relaxed);
+        let count = most.min(blocks - first);
+        self.next_block.store(first + count, Ordering::Relaxed);
+        (first, count)
+    }
+
+    /// How many blocks are unclaimed. Only who holds the task asks for a decision; anybody may for a report.
+    #[inline]
+    pub fn unclaimed_blocks(&self, blocks: u32) -> u32 {
+        blocks.saturating_sub(self.next_block.load(Ordering::Relaxed))
+    }
+
+    /// `ended` sub-tasks are over. True for the one call that ends the last of them, and only that one finishes the task: it sees what all the
+    /// others wrote.
+    #[inline]
+    #[must_use]
+    pub fn end_subtasks(&self, ended: u32) -> bool {
+        let order = if cfg!(prewire_mutation = "subtasks_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
+        let before = self.subtasks.fetch_sub(ended, order);
+        debug_assert!(before >= ended, "more sub-tasks ended than there were");
+        before == ended
+    }
+
+    /// Adds conditions that must hold before the task is complete. Called before the share of the block that registered them is given back, so the
+    /// count cannot be zero.
+    #[inline]
+    pub fn defer(&self, conditions: u32) {
+        self.subtasks.fetch_add(conditions, Ordering::Relaxed);
+    }
+
+    /// How many sub-tasks and conditions are open, for reports.
+    pub fn subtasks_left(&self) -> u32 {
+        self.subtasks.load(Ordering::Relaxed)
+    }
+}
+
+/// The orchestrator's own share of `pending` during wiring, larger than any number of producers.
+const WIRING: u32 = 1 << 30;
+
+#[inline]
+fn arrival() -> Ordering {
+    // Release: what this producer wrote; acquire: what all earlier arrivals wrote, for the one that routes.
+    if cfg!(prewire_mutation = "arrive_release_only") {
+        Ordering::Release
+    } else if cfg!(prewire_mutation = "arrive_acquire_only") {
+        Ordering::Acquire
+    } else {
+        Ordering::AcqRel
+    }
+}
+
+/// The slots of all rings, addressed by one number.
+#[derive(Debug)]
+pub struct SlotTable(Box<[Slot]>);
+
+impl SlotTable {
+    /// A table of `capacity` slots.
+    pub fn new(capacity: usize) -> Self {
+        SlotTable((0..capacity).map(|_| Slot::new()).collect())
+    }
+
+    /// The slot with this number.
+    #[inline]
+    pub fn get(&self, slot: SlotIndex) -> &Slot {
+        &self.0[slot.index()]
+    }
+
+    /// How many slots there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,90 @@
+//! The only door to atomics, cells and threads: std's types in a normal build, loom's under `--cfg loom`.
+//!
+//! Everything lock-free in this crate, and in the crates above it, is written against these names, so that the code that ships is the code that
+//! the models explore.
+
+#[cfg(loom)]
+pub use loom::{
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::{Arc, Mutex, MutexGuard},
+    thread,
+};
+#[cfg(not(loom))]
+pub use std::{
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::{Arc, Mutex, MutexGuard},
+    thread,
+};
+
+pub use crossbeam_utils::CachePadded;
+
+/// A cell whose accesses go through closures, the form in which loom can check them.
+#[cfg(not(loom))]
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    /// A cell that holds `value`.
+    pub const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    /// Gives `read` a pointer that may be read while nobody writes.
+    #[inline(always)]
+    pub fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+        read(self.0.get())
+    }
+
+    /// Gives `write` a pointer that may be written while nobody else looks.
+    #[inline(always)]
+    pub fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
+        write(self.0.get())
+    }
+}
+
+#[cfg(loom)]
+pub use loom::cell::UnsafeCell;
+
+/// Tells the processor (or loom's scheduler) that this thread waits for another one.
+#[inline]
+pub fn spin_hint() {
+    #[cfg(loom)]
+    loom::thread::yield_now();
+    #[cfg(not(loom))]
+    std::hint::spin_loop();
+}
+
+/// A full fence directly behind a read-modify-write of the same thread.
+///
+/// On x86-64 every atomic read-modify-write is a full barrier already, so only the compiler needs to be told; elsewhere, and in every checking
+/// build, it is a real fence. It is what makes "publish, then look whether anybody sleeps" free of charge.
+#[inline]
+pub fn fence_behind_rmw() {
+    #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+    fence(Ordering::SeqCst);
+}
+
+/// Asks for the cache line of `target` ahead of its use; nothing happens under loom or miri, or where the machine has no such instruction.
+#[inline]
+pub fn prefetch<T>(target: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+    // SAFETY: a prefetch never faults, whatever the address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(target.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+    let _ = target;
+}
+
+/// Runs a model: every interleaving under loom, once natively, so that each model is also an ordinary test.
+#[cfg(test)]
+pub(crate) fn model(body: impl Fn() + Send + Sync + 'static) {
+    #[cfg(loom)]
+    loom::model(body);
+    #[cfg(not(loom))]
+    body();
+}

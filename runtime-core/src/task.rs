@@ -1,0 +1,394 @@
+//! What a submit says: kernels, arguments, blocks, dependencies. Plain references, so that building one costs nothing.
+
+use crate::edge::EdgeFlags;
+use crate::id::{CoreId, KernelId, TaskId};
+use crate::slot::Comparison;
+use crate::tensor::{DataType, MAX_DIMENSIONS, Tensor};
+use std::time::Duration;
+
+/// Tensor arguments a task may have.
+pub const MAX_TENSORS: usize = 32;
+/// Scalar arguments a task may have.
+pub const MAX_SCALARS: usize = 16;
+/// Blocks a task may have.
+pub const MAX_BLOCKS: u32 = 1 << 24;
+/// Scopes that may be open inside one another.
+pub const MAX_SCOPE_DEPTH: usize = 64;
+/// Outputs of one task start at multiples of this within its packed buffer.
+pub const OUTPUT_ALIGNMENT_BYTES: u64 = 1024;
+/// Packed buffers start at multiples of this.
+pub const HEAP_ALIGNMENT_BYTES: u64 = 64;
+
+/// A scalar argument: the value's bits in a 64-bit cell, zero-extended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(transparent)]
+pub struct Scalar(pub u64);
+
+macro_rules! scalar_from {
+    ($($value:ty => $bits:expr;)*) => {
+        $(impl From<$value> for Scalar {
+            #[inline]
+            fn from(value: $value) -> Scalar {
+                let bits: fn($value) -> u64 = $bits;
+                Scalar(bits(value))
+            }
+        })*
+    };
+}
+
+scalar_from! {
+    u8 => |v| v as u64;
+    u16 => |v| v as u64;
+    u32 => |v| v as u64;
+    u64 => |v| v;
+    i8 => |v| v as u8 as u64;
+    i16 => |v| v as u16 as u64;
+    i32 => |v| v as u32 as u64;
+    i64 => |v| v as u64;
+    f32 => |v| v.to_bits() as u64;
+    f64 => |v| v.to_bits();
+    bool => |v| v as u64;
+}
+
+/// A tensor that the runtime is to allocate for a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewTensor {
+    pub(crate) shape: [u32; MAX_DIMENSIONS],
+    pub(crate) dimensions: u8,
+    pub(crate) data_type: DataType,
+    pub(crate) initial: Option<Scalar>,
+}
+
+impl NewTensor {
+    /// A row-major tensor of this shape. More than five dimensions are refused at submit.
+    pub fn new(shape: &[u32], data_type: DataType) -> Self {
+        let mut kept = [0; MAX_DIMENSIONS];
+        for (kept, &extent) in kept.iter_mut().zip(shape) {
+            *kept = extent;
+        }
+        NewTensor { shape: kept, dimensions: shape.len().min(u8::MAX as usize) as u8, data_type, initial: None }
+    }
+
+    /// Every element holds `value`, of the tensor's own element type, when the task's kernels start.
+    #[must_use]
+    pub fn filled(mut self, value: impl Into<Scalar>) -> Self {
+        self.initial = Some(value.into());
+        self
+    }
+
+    /// The extents as given; only the first five are kept.
+    pub fn shape(&self) -> &[u32] {
+        &self.shape[..self.dimensions().min(MAX_DIMENSIONS)]
+    }
+
+    /// How many extents were given.
+    pub fn dimensions(&self) -> usize {
+        self.dimensions as usize
+    }
+
+    /// The element type.
+    pub fn data_type(&self) -> DataType {
+        self.data_type
+    }
+
+    /// The bits every element starts with, if any were asked for.
+    pub fn initial(&self) -> Option<Scalar> {
+        self.initial
+    }
+}
+
+/// One tensor argument.
+#[derive(Clone, Copy, Debug)]
+pub enum Argument<'a> {
+    /// The task reads it.
+    Input(&'a Tensor),
+    /// The task reads and writes it.
+    InOut(&'a Tensor),
+    /// The task writes all of it and reads nothing.
+    OutputExisting(&'a Tensor),
+    /// The task uses it and the user orders it: only its allocation is waited for and kept.
+    NoDependency(&'a Tensor),
+    /// The runtime allocates it for the task, which writes it.
+    Output(NewTensor),
+}
+
+/// An explicit dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// The producer.
+    pub task: TaskId,
+    /// [`EdgeFlags::WAIT`], with [`EdgeFlags::RETAIN`] unless the producer's memory is not used. Failure is always carried.
+    pub flags: EdgeFlags,
+}
+
+impl Dependency {
+    /// Waits for the task and keeps its outputs.
+    pub const fn on(task: TaskId) -> Self {
+        Dependency { task, flags: EdgeFlags::WAIT.union(EdgeFlags::RETAIN) }
+    }
+
+    /// Waits for the task only.
+    pub const fn wait_only(task: TaskId) -> Self {
+        Dependency { task, flags: EdgeFlags::WAIT }
+    }
+}
+
+/// Runs a task only if an element compares so with a target when the task becomes ready.
+#[derive(Clone, Copy, Debug)]
+pub struct Predicate<'a> {
+    /// The tensor the operand is in. It is an argument with the dependencies of an input.
+    pub operand: &'a Tensor,
+    /// The element's indices.
+    pub indices: &'a [u32],
+    /// How it is compared.
+    pub comparison: Comparison,
+    /// What it is compared with.
+    pub target: i64,
+}
+
+/// Where a task's blocks run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Placement {
+    /// On any core of the right kind.
+    #[default]
+    Any,
+    /// On this core.
+    Core(CoreId),
+}
+
+/// A task to submit.
+///
+/// Building never fails: the first mistake sticks and is reported at submit.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    pub(crate) kernels: [Option<KernelId>; 3],
+    pub(crate) arguments: &'a [Argument<'a>],
+    pub(crate) scalars: &'a [Scalar],
+    pub(crate) dependencies: &'a [Dependency],
+    pub(crate) blocks: i64,
+    pub(crate) gang: bool,
+    pub(crate) communicates: bool,
+    pub(crate) placement: Placement,
+    pub(crate) predicate: Option<Predicate<'a>>,
+    pub(crate) budget: Option<Duration>,
+    pub(crate) mistake: Option<Mistake>,
+}
+
+/// The first mistake made while a task was built; the orchestrator turns it into a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Mistake {
+    TooManyTensors(usize),
+    TooManyScalars(usize),
+    Blocks(i64),
+    ZeroBudget,
+}
+
+impl<'a> Task<'a> {
+    const fn with_kernels(kernels: [Option<KernelId>; 3]) -> Self {
+        Task {
+            kernels,
+            arguments: &[],
+            scalars: &[],
+            dependencies: &[],
+            blocks: 1,
+            gang: false,
+            communicates: false,
+            placement: Placement::Any,
+            predicate: None,
+            budget: None,
+            mistake: None,
+        }
+    }
+
+    /// A task for one cube core per block.
+    pub const fn cube(kernel: KernelId) -> Self {
+        Self::with_kernels([Some(kernel), None, None])
+    }
+
+    /// A task for one vector core per block.
+    pub const fn vector(kernel: KernelId) -> Self {
+        Self::with_kernels([None, Some(kernel), None])
+    }
+
+    /// A task whose blocks use the named cores of one cluster: the cube core, the first and the second vector core.
+    pub const fn cluster(cube: Option<KernelId>, vector_0: Option<KernelId>, vector_1: Option<KernelId>) -> Self {
+        Self::with_kernels([cube, vector_0, vector_1])
+    }
+
+    /// A task that only orders: dependencies and no kernel.
+    pub const fn dummy() -> Self {
+        Self::with_kernels([None, None, None])
+    }
+
+    /// The tensor arguments.
+    #[must_use]
+    pub const fn arguments(mut self, arguments: &'a [Argument<'a>]) -> Self {
+        if arguments.len() > MAX_TENSORS {
+            return self.mistaken(Mistake::TooManyTensors(arguments.len()));
+        }
+        self.arguments = arguments;
+        self
+    }
+
+    /// The scalar arguments.
+    #[must_use]
+    pub const fn scalars(mut self, scalars: &'a [Scalar]) -> Self {
+        if scalars.len() > MAX_SCALARS {
+            return self.mistaken(Mistake::TooManyScalars(scalars.len()));
+        }
+        self.scalars = scalars;
+        self
+    }
+
+    /// Producers named by the user, besides those that the arguments imply.
+    #[must_use]
+    pub const fn dependencies(mut self, dependencies: &'a [Dependency]) -> Self {
+        self.dependencies = dependencies;
+        self
+    }
+
+    /// How many blocks run the kernels, each on cores of its own; 1 to 2²⁴.
+    #[must_use]
+    pub const fn blocks(mut self, blocks: i64) -> Self {
+        if blocks < 1 || blocks > MAX_BLOCKS as i64 {
+            return self.mistaken(Mistake::Blocks(blocks));
+        }
+        self.blocks = blocks;
+        self
+    }
+
+    /// All blocks start together, or none does.
+    #[must_use]
+    pub const fn sync_start(mut self) -> Self {
+        self.gang = true;
+        self
+    }
+
+    /// The parts of one block talk to each other, so they must run at the same time. Implied by several parts and by [`Task::sync_start`].
+    #[must_use]
+    pub const fn communicates(mut self) -> Self {
+        self.communicates = true;
+        self
+    }
+
+    /// Where the blocks run.
+    #[must_use]
+    pub const fn placement(mut self, placement: Placement) -> Self {
+        self.placement = placement;
+        self
+    }
+
+    /// Runs the task only if the predicate holds when it becomes ready.
+    #[must_use]
+    pub const fn predicate(mut self, predicate: Predicate<'a>) -> Self {
+        self.predicate = Some(predicate);
+        self
+    }
+
+    /// A watchdog budget of the task's own.
+    #[must_use]
+    pub const fn budget(mut self, budget: Duration) -> Self {
+        if budget.is_zero() {
+            return self.mistaken(Mistake::ZeroBudget);
+        }
+        self.budget = Some(budget);
+        self
+    }
+
+    const fn mistaken(mut self, mistake: Mistake) -> Self {
+        if self.mistake.is_none() {
+            self.mistake = Some(mistake);
+        }
+        self
+    }
+}
+
+/// What the orchestrator reads of a [`Task`].
+impl<'a> Task<'a> {
+    /// The kernel of each part of a cluster: cube, first vector, second vector.
+    #[inline]
+    pub const fn kernels_named(&self) -> [Option<KernelId>; 3] {
+        self.kernels
+    }
+
+    /// The tensor arguments.
+    #[inline]
+    pub const fn tensors_named(&self) -> &'a [Argument<'a>] {
+        self.arguments
+    }
+
+    /// The scalar arguments.
+    #[inline]
+    pub const fn scalars_named(&self) -> &'a [Scalar] {
+        self.scalars
+    }
+
+    /// The explicit dependencies.
+    #[inline]
+    pub const fn dependencies_named(&self) -> &'a [Dependency] {
+        self.dependencies
+    }
+
+    /// The block count, within its limits unless [`Task::first_mistake`] says otherwise.
+    #[inline]
+    pub const fn block_count(&self) -> u32 {
+        self.blocks as u32
+    }
+
+    /// Whether all blocks start together.
+    #[inline]
+    pub const fn is_gang(&self) -> bool {
+        self.gang
+    }
+
+    /// Whether parts of one block must run at the same time by the user's word.
+    #[inline]
+    pub const fn parts_communicate(&self) -> bool {
+        self.communicates
+    }
+
+    /// Where the blocks run.
+    #[inline]
+    pub const fn placed(&self) -> Placement {
+        self.placement
+    }
+
+    /// The predicate, if there is one.
+    #[inline]
+    pub const fn predicated(&self) -> Option<&Predicate<'a>> {
+        self.predicate.as_ref()
+    }
+
+    /// The task's own budget, if it has one.
+    #[inline]
+    pub const fn own_budget(&self) -> Option<Duration> {
+        self.budget
+    }
+
+    /// The first mistake made while building, if any.
+    #[inline]
+    pub const fn first_mistake(&self) -> Option<Mistake> {
+        self.mistake
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_are_bits_in_cells() {
+        assert_eq!(Scalar::from(1.5f32).0, 0x3FC0_0000);
+        assert_eq!(Scalar::from(-1i32).0, 0xFFFF_FFFF);
+        assert_eq!(Scalar::from(-1i64).0, u64::MAX);
+        assert_eq!(Scalar::from(-0.0f64).0, 1 << 63);
+    }
+
+    #[test]
+    fn the_first_mistake_sticks() {
+        let scalars = [Scalar(0); MAX_SCALARS + 1];
+        let task = Task::cube(KernelId(0)).scalars(&scalars).blocks(0);
+        assert_eq!(task.first_mistake(), Some(Mistake::TooManyScalars(17)));
+    }
+}

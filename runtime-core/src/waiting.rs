@@ -1,0 +1,184 @@
+//! Waiting and waking: spin, then yield, then sleep (architecture D10).
+//!
+//! Each party that may sleep has a bell. It announces that it is about to sleep, looks once more for work, and sleeps; whoever makes work looks for
+//! sleepers behind it. Both sides put a full fence between their store and their look, so that at least one of them sees the other.
+
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence, spin_hint, thread};
+use std::time::Duration;
+
+/// How a party waits before it sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitingPolicy {
+    /// Rounds of a processor hint before it yields. 0 on an oversubscribed machine.
+    pub spins: u32,
+    /// Rounds of giving its processor away before it sleeps.
+    pub yields: u32,
+}
+
+impl WaitingPolicy {
+    /// Sleeps at the first idle moment; for tests, and for machines with far more parties than processors.
+    pub const PARK_AT_ONCE: WaitingPolicy = WaitingPolicy { spins: 0, yields: 0 };
+
+    /// What fits a machine with `processors` for `parties` that may all be awake: spinning only while each has a processor of its own.
+    pub const fn for_machine(processors: usize, parties: usize) -> Self {
+        WaitingPolicy { spins: if processors >= parties { 200 } else { 0 }, yields: 20 }
+    }
+}
+
+/// How long a party has been waiting.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    rounds: u32,
+}
+
+/// What the next round of waiting is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Wait {
+    /// It spun or yielded; look again.
+    Again,
+    /// It is time to sleep on one's bell.
+    Sleep,
+}
+
+impl Patience {
+    /// Something was achieved: waiting begins anew.
+    #[inline]
+    pub fn reset(&mut self) {
+        self.rounds = 0;
+    }
+
+    /// Waits one round.
+    #[inline]
+    pub fn wait(&mut self, policy: WaitingPolicy) -> Wait {
+        if self.rounds < policy.spins {
+            self.rounds += 1;
+            spin_hint();
+            Wait::Again
+        } else if self.rounds < policy.spins.saturating_add(policy.yields) {
+            self.rounds += 1;
+            thread::yield_now();
+            Wait::Again
+        } else {
+            Wait::Sleep
+        }
+    }
+}
+
+const AWAKE: u32 = 0;
+const IDLE: u32 = 1;
+
+/// One party's bell.
+#[derive(Debug)]
+pub struct Bell {
+    state: AtomicU32,
+    sleeper: Mutex<Option<thread::Thread>>,
+}
+
+impl Bell {
+    fn new() -> Self {
+        Bell { state: AtomicU32::new(AWAKE), sleeper: Mutex::new(None) }
+    }
+
+    /// Sleeps until the bell has been rung, or for `timeout`. It may wake early; whoever waits looks again anyway.
+    #[cfg(not(loom))]
+    fn doze(&self, timeout: Duration) {
+        if self.state.load(Ordering::Acquire) == IDLE {
+            thread::park_timeout(timeout);
+        }
+    }
+
+    /// A model has no clock: it sleeps until rung, so that a lost wake-up is a deadlock that loom reports.
+    #[cfg(loom)]
+    fn doze(&self, _: Duration) {
+        while self.state.load(Ordering::Acquire) == IDLE {
+            thread::park();
+        }
+    }
+}
+
+/// The bells of a run's parties: one per scheduler instance, and one for the orchestrator behind them.
+#[derive(Debug)]
+pub struct Bells {
+    /// One bit per party that is about to sleep or sleeps.
+    idle: AtomicU64,
+    bells: Box<[Bell]>,
+}
+
+impl Bells {
+    /// Bells for `parties`, at most 64.
+    ///
+    /// # Panics
+    /// If there are more than 64.
+    pub fn new(parties: usize) -> Self {
+        assert!(parties <= 64, "{parties} parties cannot be told apart by 64 bits");
+        Bells { idle: AtomicU64::new(0), bells: (0..parties).map(|_| Bell::new()).collect() }
+    }
+
+    /// The bit mask of parties that sleep or are about to.
+    ///
+    /// To be called behind a publication and a full fence ([`crate::sync::fence_behind_rmw`] if the publication was a read-modify-write).
+    #[inline]
+    pub fn idle(&self) -> u64 {
+        self.idle.load(Ordering::Relaxed)
+    }
+
+    /// Sleeps until rung, at most `timeout`, unless `look` finds something to do behind the announcement. True if it found something.
+    ///
+    /// One thread at a time waits as one party.
+    pub fn sleep(&self, party: usize, timeout: Duration, look: impl FnOnce() -> bool) -> bool {
+        let bell = &self.bells[party];
+        *bell.sleeper.lock().expect("a bell's lock is held over no code that panics") = Some(thread::current());
+        bell.state.store(IDLE, Ordering::Relaxed);
+        self.idle.fetch_or(1 << party, Ordering::AcqRel);
+        if !cfg!(prewire_mutation = "park_without_fence") {
+            fence(Ordering::SeqCst);
+        }
+        let found = !cfg!(prewire_mutation = "park_without_recheck") && look();
+        if !found {
+            bell.doze(timeout);
+        }
+        bell.state.store(AWAKE, Ordering::Relaxed);
+        self.idle.fetch_and(!(1 << party), Ordering::AcqRel);
+        found
+    }
+
+    /// Wakes a party if it sleeps. Cheap if it does not.
+    pub fn ring(&self, party: usize) {
+        let bell = &self.bells[party];
+        if bell.state.swap(AWAKE, Ordering::AcqRel) == IDLE {
+            // The mask is cleared by the ringer too, so that the next piece of work goes to another sleeper.
+            self.idle.fetch_and(!(1 << party), Ordering::AcqRel);
+            let sleeper = bell.sleeper.lock().expect("a bell's lock is held over no code that panics").clone();
+            if let Some(sleeper) = sleeper {
+                sleeper.unpark();
+            }
+        }
+    }
+
+    /// Wakes everybody: a fatal error, or the end.
+    pub fn ring_all(&self) {
+        for party in 0..self.bells.len() {
+            self.ring(party);
+        }
+    }
+
+    /// How many parties there are.
+    pub fn parties(&self) -> usize {
+        self.bells.len()
+    }
+}
+
+/// What a party that waits does meanwhile: it drives a scheduler instance if it may, and otherwise spins, yields and sleeps. In virtual time it
+/// advances the clock. Given by the assembly, so that an orchestrator that is out of room helps without knowing any scheduler.
+pub trait Blocking {
+    /// One round of waiting. `look` says whether there is anything to go on with; it is asked again before a sleep. True if the round achieved
+    /// something for the run.
+    fn round(&mut self, look: &mut dyn FnMut() -> bool) -> bool;
+
+    /// Waiting is over; the next wait begins with fresh patience.
+    fn done(&mut self);
+
+    /// The run's clock in nanoseconds.
+    fn now_ns(&self) -> u64;
+}
