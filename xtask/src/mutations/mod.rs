@@ -80,7 +80,9 @@ fn try_all(mutations: &[Mutation]) -> Result<Outcome> {
         }
         let verdict = match &baselines[&key] {
             Verdict::Survived => run_test(&workspace, &builder, mutation, Some(&mutation.name))?,
-            other => Verdict::Unusable(format!("without any weakening, {} {}", mutation.test, other.of_the_test())),
+            other => {
+                Verdict::Unusable(format!("{} without any weakening: {}", mutation.test, other.of_the_right_source()))
+            }
         };
         killed += usize::from(verdict.is_kill());
         say!("{:44} {:8.1} s  {verdict}", mutation.name, begun.elapsed().as_secs_f64());

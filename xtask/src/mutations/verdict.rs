@@ -23,12 +23,12 @@ impl Verdict {
         matches!(self, Self::Killed(_))
     }
 
-    /// The verdict on a run without a weakening, as the end of a sentence about the test.
-    pub(super) fn of_the_test(&self) -> &str {
+    /// What the verdict says of a run without a weakening.
+    pub(super) fn of_the_right_source(&self) -> &str {
         match self {
-            Self::Killed(_) => "already fails",
-            Self::Survived => "passes",
-            Self::RanOutOfTime => "does not end in time",
+            Self::Killed(how) => how,
+            Self::Survived => "the test passes",
+            Self::RanOutOfTime => "the test does not end in time",
             Self::Unusable(reason) => reason,
         }
     }
@@ -53,7 +53,7 @@ pub(super) fn judge(ended: &Ended, printed: &str, hangs: bool) -> Verdict {
         Ended::Status(status) => status,
     };
     if tests_begun(printed) == 0 {
-        return Verdict::Unusable("matches no test".to_owned());
+        return Verdict::Unusable("no test has such a name".to_owned());
     }
     if status.success() {
         return Verdict::Survived;
