@@ -122,7 +122,12 @@ impl ConsumerList {
             oldest = link;
             link = next;
         }
-        Consumers { edges, link: oldest }
+        Consumers {
+            edges,
+            link: oldest,
+            #[cfg(prewire_mutation = "walk_next_after_release")]
+            handed_out: false,
+        }
     }
 }
 
@@ -133,6 +138,8 @@ impl ConsumerList {
 pub struct Consumers<'a> {
     edges: &'a EdgeTable,
     link: u32,
+    #[cfg(prewire_mutation = "walk_next_after_release")]
+    handed_out: bool,
 }
 
 impl Consumers<'_> {
@@ -151,11 +158,23 @@ impl Iterator for Consumers<'_> {
         if self.link == EMPTY {
             return None;
         }
+        #[cfg(prewire_mutation = "walk_next_after_release")]
+        if std::mem::replace(&mut self.handed_out, true) {
+            // SAFETY: none; this is the mistake that a model must notice.
+            self.link = unsafe { self.edges.get(EdgeIndex(self.link - 1)).next() };
+            if self.link == EMPTY {
+                return None;
+            }
+        }
         let edge = self.edges.get(EdgeIndex(self.link - 1));
         // SAFETY: the edge is on the list that this walk owns, and its consumer has not been released.
-        self.link = unsafe { edge.next() };
-        // SAFETY: as above.
-        Some(unsafe { edge.read() })
+        let body = unsafe { edge.read() };
+        #[cfg(not(prewire_mutation = "walk_next_after_release"))]
+        {
+            // SAFETY: as above.
+            self.link = unsafe { edge.next() };
+        }
+        Some(body)
     }
 }
 

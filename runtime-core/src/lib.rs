@@ -22,3 +22,6 @@ pub mod sync;
 pub mod task;
 pub mod tensor;
 pub mod waiting;
+
+#[cfg(test)]
+mod models;

@@ -1,0 +1,34 @@
+//! Parking: no wake-up is lost between "I am about to sleep" and "here is work".
+
+use crate::id::SlotIndex;
+use crate::ready::ReadyRing;
+use crate::sync::{Arc, fence_behind_rmw, model, thread};
+use crate::waiting::Bells;
+use std::time::Duration;
+
+#[test]
+fn loom_no_wake_up_is_lost() {
+    model(|| {
+        let ring = Arc::new(ReadyRing::new(2));
+        let bells = Arc::new(Bells::new(1));
+        let sleeper = {
+            let (ring, bells) = (ring.clone(), bells.clone());
+            thread::spawn(move || {
+                loop {
+                    if let Some(slot) = ring.pop() {
+                        assert_eq!(slot, SlotIndex(5));
+                        return;
+                    }
+                    // Natively a lost wake-up would only cost the time-out; under loom there is none and the model would stand still.
+                    bells.sleep(0, Duration::from_millis(100), || !ring.is_empty());
+                }
+            })
+        };
+        ring.push(SlotIndex(5), || false).unwrap();
+        fence_behind_rmw();
+        if bells.idle() != 0 {
+            bells.ring(0);
+        }
+        sleeper.join().unwrap();
+    });
+}
