@@ -80,7 +80,9 @@ pub(crate) fn line(command: &Command) -> String {
             words.push(format!("{}={}", name.display(), quoted(&value.to_string_lossy())));
         }
     }
-    words.push(quoted(&command.get_program().to_string_lossy()));
+    let program = command.get_program().to_string_lossy();
+    // Cargo gives us its own full path, which nobody would type.
+    words.push(if program.ends_with("/bin/cargo") { "cargo".to_owned() } else { quoted(&program) });
     words.extend(command.get_args().map(|argument| quoted(&argument.to_string_lossy())));
     words.join(" ")
 }

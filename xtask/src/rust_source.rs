@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use anyhow::{Result, anyhow};
-use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
 
 /// A function, or a call of a macro that makes one, with what its documentation says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,63 @@ fn collect_unsafe(stream: TokenStream, lines: &mut Vec<usize>) {
             TokenTree::Group(group) => collect_unsafe(group.stream(), lines),
             _ => {}
         }
+    }
+}
+
+/// Every path of the file, such as `std::sync::Arc`, with its line, outside of items that carry an attribute which `excludes` says yes to.
+/// Attributes are given without their brackets and without white space. The branches of a `use` are paths of their own.
+pub(crate) fn paths(text: &str, excludes: impl Fn(&str) -> bool) -> Result<Vec<(String, usize)>> {
+    let mut found = Vec::new();
+    collect_paths(tokens(text)?, "", &excludes, &mut found);
+    Ok(found)
+}
+
+fn collect_paths(stream: TokenStream, prefix: &str, excludes: &dyn Fn(&str) -> bool, found: &mut Vec<(String, usize)>) {
+    let mut tokens = stream.into_iter().peekable();
+    let mut excluded = false;
+    let mut after_hash = false;
+    while let Some(token) = tokens.next() {
+        let is_hash = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '#');
+        match token {
+            TokenTree::Ident(first) => {
+                let line = first.span().start().line;
+                let mut path = format!("{prefix}{first}");
+                let mut branches = None;
+                // A path goes on with two colons and a word; two colons and a brace begin the branches of a `use`.
+                while matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == ':' && punct.spacing() == Spacing::Joint)
+                {
+                    tokens.next();
+                    tokens.next();
+                    match tokens.peek() {
+                        Some(TokenTree::Ident(word)) => path.push_str(&format!("::{word}")),
+                        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
+                            branches = Some(group.stream())
+                        }
+                        _ => break,
+                    }
+                    tokens.next();
+                }
+                match branches {
+                    _ if excluded => {}
+                    Some(branches) => collect_paths(branches, &format!("{path}::"), excludes, found),
+                    None => found.push((path, line)),
+                }
+            }
+            TokenTree::Group(group) if after_hash => {
+                let attribute: String = group.stream().to_string().split_whitespace().collect();
+                excluded |= excludes(&attribute);
+            }
+            TokenTree::Group(group) => {
+                if !excluded {
+                    collect_paths(group.stream(), "", excludes, found);
+                }
+                // An item ends with its body.
+                excluded &= group.delimiter() != Delimiter::Brace;
+            }
+            TokenTree::Punct(punct) if punct.as_char() == ';' => excluded = false,
+            _ => {}
+        }
+        after_hash = is_hash;
     }
 }
 
@@ -220,6 +277,19 @@ mod tests {
             .map(|each| each.name)
             .collect();
         assert_eq!(tests, ["one", "two", "calls", "three", "four"]);
+    }
+
+    #[test]
+    fn paths_are_found_in_uses_and_in_code_and_not_in_excluded_items() {
+        let text = "use std::{fmt, sync::{Arc, atomic::AtomicU32}};\nfn f(x: thread::Id) -> a::B {\n    thread::spawn(|| c);\n}\n\
+                    #[cfg(test)]\nmod tests { use d::e; fn g() { h() } }\n#[cfg(test)]\nuse i::j;\nuse k::l;";
+        let found = paths(text, |attribute| attribute == "cfg(test)").expect("it is Rust");
+        let has = |path: &str, line: usize| found.contains(&(path.to_owned(), line));
+        for (path, line) in [("std::fmt", 1), ("std::sync::Arc", 1), ("std::sync::atomic::AtomicU32", 1), ("k::l", 9)] {
+            assert!(has(path, line), "{path} in {found:?}");
+        }
+        assert!(has("thread::Id", 2) && has("a::B", 2) && has("thread::spawn", 3), "{found:?}");
+        assert!(!found.iter().any(|(path, _)| ["d::e", "h", "i::j"].contains(&path.as_str())), "{found:?}");
     }
 
     #[test]

@@ -1,38 +1,73 @@
 //! Invariants of absence: what shared crates must not name.
 
 use super::Complaint;
+use crate::rust_source;
 use crate::tree::File;
 
 /// The crates that serve every chip, and so know none.
 const SHARED: [&str; 4] = ["runtime-core/", "orchestrator/", "scheduler/", "platform-sim/"];
 
+/// The crates that start no thread: the assembly does.
+const THREADLESS: [&str; 3] = ["runtime-core/src/", "orchestrator/src/", "scheduler/src/"];
+
 /// What runtime-core takes from its own `sync` module, which is the standard library's or loom's.
-const MODELLED: [&str; 4] = ["std::sync", "core::sync", "std::thread", "loom::"];
+const MODELLED: [&str; 4] = ["std::sync", "core::sync", "std::thread", "loom"];
+
+/// What it may take from the standard library all the same: shared ownership orders nothing between threads that the models are about, and
+/// loom's has no form for trait objects.
+const UNMODELLED: [&str; 2] = ["std::sync::Arc", "std::sync::Weak"];
 
 pub(super) fn check(files: &[File]) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| file.extension() == "rs") {
         if SHARED.iter().any(|folder| file.path.starts_with(folder)) {
-            for (index, line) in file.text.lines().enumerate() {
-                if let Some(chip) = chip_named(line) {
-                    let text = format!(
-                        "`{chip}` is named in a crate that knows no chip; make the difference a value or method of the platform"
-                    );
-                    complaints.push(Complaint::at(file, index + 1, text));
-                }
-            }
+            complaints.extend(chips(file));
+        }
+        // A file of this name holds the tests of the module above it.
+        if THREADLESS.iter().any(|folder| file.path.starts_with(folder)) && !file.path.ends_with("/tests.rs") {
+            complaints.extend(threads(file));
         }
         if file.path.starts_with("runtime-core/src/") && !file.path.starts_with("runtime-core/src/sync") {
-            for (index, line) in file.text.lines().enumerate() {
-                let code = line.split("//").next().unwrap_or("");
-                if let Some(path) = MODELLED.iter().find(|path| code.contains(**path)) {
-                    let text = format!("`{path}` is used outside of the `sync` module, where a model cannot see it");
-                    complaints.push(Complaint::at(file, index + 1, text));
-                }
-            }
+            complaints.extend(atomics(file));
         }
     }
     complaints
+}
+
+fn chips(file: &File) -> Vec<Complaint> {
+    let complaint = |(index, line): (usize, &str)| {
+        let chip = chip_named(line)?;
+        let text = format!(
+            "`{chip}` is named in a crate that knows no chip; make the difference a value or method of the platform"
+        );
+        Some(Complaint::at(file, index + 1, text))
+    };
+    file.text.lines().enumerate().filter_map(complaint).collect()
+}
+
+fn threads(file: &File) -> Vec<Complaint> {
+    let for_tests =
+        |attribute: &str| attribute == "test" || (attribute.starts_with("cfg") && attribute.contains("test"));
+    let starts = ["thread::spawn", "thread::scope", "thread::Builder"];
+    let text = "a thread is started here; only an assembly or a platform starts threads";
+    // A file that is not Rust is named by the rule on unsafe code.
+    let paths = rust_source::paths(&file.text, for_tests).unwrap_or_default();
+    let started = paths.into_iter().filter(|(path, _)| starts.iter().any(|start| path.contains(start)));
+    started.map(|(_, line)| Complaint::at(file, line, text)).collect()
+}
+
+fn atomics(file: &File) -> Vec<Complaint> {
+    // What is compiled for no model cannot be missed by one.
+    let paths = rust_source::paths(&file.text, |attribute| attribute == "cfg(not(loom))").unwrap_or_default();
+    let below =
+        |path: &str, root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    let modelled =
+        |path: &str| MODELLED.iter().any(|root| below(path, root)) && !UNMODELLED.iter().any(|root| below(path, root));
+    let complaint = |(path, line): (String, usize)| {
+        let text = format!("`{path}` is used outside of the `sync` module, where a model cannot see it");
+        modelled(&path).then(|| Complaint::at(file, line, text))
+    };
+    paths.into_iter().filter_map(complaint).collect()
 }
 
 /// The name of a chip in this line, be it a word of its own or a part of an identifier. Numbers such as 0xA5 are not names.
@@ -80,9 +115,18 @@ mod tests {
     }
 
     #[test]
+    fn threads_are_started_by_assemblies_and_platforms() {
+        let text = "//! Text.\nfn f() { thread::spawn(|| ()); }\n";
+        assert_eq!(check(&[file("scheduler/src/a.rs", text)])[0].line, Some(2));
+        assert!(check(&[file("scheduler/src/a/tests.rs", text), file("platform-sim/src/a.rs", text)]).is_empty());
+    }
+
+    #[test]
     fn the_core_takes_its_atomics_from_its_own_module() {
-        let text = "//! Text.\n// not std::sync\nuse std::sync::atomic::AtomicU32;\n";
-        assert_eq!(check(&[file("runtime-core/src/ring.rs", text)])[0].line, Some(3));
+        let text = "//! Text.\n// not std::sync\nuse std::{sync::{Arc, atomic::AtomicU32}};\n#[cfg(not(loom))]\nfn f() { std::thread::yield_now() }\n";
+        let complaints = check(&[file("runtime-core/src/ring.rs", text)]);
+        assert_eq!(complaints.iter().map(|each| each.line).collect::<Vec<_>>(), [Some(3)]);
+        assert!(complaints[0].text.contains("AtomicU32"));
         let elsewhere = [
             file("runtime-core/src/sync.rs", text),
             file("runtime-core/src/sync/std.rs", text),
