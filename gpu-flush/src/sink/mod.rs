@@ -80,7 +80,7 @@ pub trait Sink: Send + Sync + fmt::Debug {
         Fence::RETIRED
     }
 
-    /// Whether all writes before `fence` have retired, without waiting.
+    /// Whether all writes before `fence` have retired and succeeded, without waiting.
     fn fence_retired(&self, fence: Fence) -> bool {
         let _ = fence;
         true
