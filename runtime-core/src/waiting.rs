@@ -65,6 +65,7 @@ impl Patience {
     }
 }
 
+const POISON: &str = "a bell's lock is held over no code that panics";
 const AWAKE: u32 = 0;
 const IDLE: u32 = 1;
 
@@ -78,22 +79,6 @@ pub struct Bell {
 impl Bell {
     fn new() -> Self {
         Bell { state: AtomicU32::new(AWAKE), sleeper: Mutex::new(None) }
-    }
-
-    /// Sleeps until the bell has been rung, or for `timeout`. It may wake early; whoever waits looks again anyway.
-    #[cfg(not(loom))]
-    fn doze(&self, timeout: Duration) {
-        if self.state.load(Ordering::Acquire) == IDLE {
-            thread::park_timeout(timeout);
-        }
-    }
-
-    /// A model has no clock: it sleeps until rung, so that a lost wake-up is a deadlock that loom reports.
-    #[cfg(loom)]
-    fn doze(&self, _: Duration) {
-        while self.state.load(Ordering::Acquire) == IDLE {
-            thread::park();
-        }
     }
 }
 
@@ -123,24 +108,52 @@ impl Bells {
         self.idle.load(Ordering::Relaxed)
     }
 
-    /// Sleeps until rung, at most `timeout`, unless `look` finds something to do behind the announcement. True if it found something.
+    /// Sleeps until any of `parties` (a bit mask) is rung, at most `timeout`, unless `look` finds something to do behind the announcement. True if it
+    /// found something.
     ///
-    /// One thread at a time waits as one party.
-    pub fn sleep(&self, party: usize, timeout: Duration, look: impl FnOnce() -> bool) -> bool {
-        let bell = &self.bells[party];
-        *bell.sleeper.lock().expect("a bell's lock is held over no code that panics") = Some(thread::current());
-        bell.state.store(IDLE, Ordering::Relaxed);
-        self.idle.fetch_or(1 << party, Ordering::AcqRel);
+    /// One thread at a time waits as one party; a thread that plays several waits as all of them.
+    pub fn sleep(&self, parties: u64, timeout: Duration, look: impl FnOnce() -> bool) -> bool {
+        for bell in self.of(parties) {
+            *bell.sleeper.lock().expect(POISON) = Some(thread::current());
+            bell.state.store(IDLE, Ordering::Relaxed);
+        }
+        self.idle.fetch_or(parties, Ordering::AcqRel);
         if !cfg!(prewire_mutation = "park_without_fence") {
             fence(Ordering::SeqCst);
         }
         let found = !cfg!(prewire_mutation = "park_without_recheck") && look();
         if !found {
-            bell.doze(timeout);
+            self.doze(parties, timeout);
         }
-        bell.state.store(AWAKE, Ordering::Relaxed);
-        self.idle.fetch_and(!(1 << party), Ordering::AcqRel);
+        for bell in self.of(parties) {
+            bell.state.store(AWAKE, Ordering::Relaxed);
+        }
+        self.idle.fetch_and(!parties, Ordering::AcqRel);
         found
+    }
+
+    fn of(&self, parties: u64) -> impl Iterator<Item = &Bell> {
+        self.bells.iter().enumerate().filter(move |(party, _)| parties >> party & 1 != 0).map(|(_, bell)| bell)
+    }
+
+    fn nobody_rang(&self, parties: u64) -> bool {
+        self.of(parties).all(|bell| bell.state.load(Ordering::Acquire) == IDLE)
+    }
+
+    /// Sleeps until a bell has been rung, or for `timeout`. It may wake early; whoever waits looks again anyway.
+    #[cfg(not(loom))]
+    fn doze(&self, parties: u64, timeout: Duration) {
+        if self.nobody_rang(parties) {
+            thread::park_timeout(timeout);
+        }
+    }
+
+    /// A model has no clock: it sleeps until rung, so that a lost wake-up is a deadlock that loom reports.
+    #[cfg(loom)]
+    fn doze(&self, parties: u64, _: Duration) {
+        while self.nobody_rang(parties) {
+            thread::park();
+        }
     }
 
     /// Wakes a party if it sleeps. Cheap if it does not.
@@ -149,7 +162,7 @@ impl Bells {
         if bell.state.swap(AWAKE, Ordering::AcqRel) == IDLE {
             // The mask is cleared by the ringer too, so that the next piece of work goes to another sleeper.
             self.idle.fetch_and(!(1 << party), Ordering::AcqRel);
-            let sleeper = bell.sleeper.lock().expect("a bell's lock is held over no code that panics").clone();
+            let sleeper = bell.sleeper.lock().expect(POISON).clone();
             if let Some(sleeper) = sleeper {
                 sleeper.unpark();
             }

@@ -5,6 +5,7 @@
 
 mod consumers;
 mod failure;
+mod inbox;
 mod latch;
 mod parking;
 mod pending;

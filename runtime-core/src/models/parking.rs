@@ -2,7 +2,7 @@
 
 use crate::id::SlotIndex;
 use crate::ready::ReadyRing;
-use crate::sync::{Arc, fence_behind_rmw, model, thread};
+use crate::sync::{Arc, fence_behind_rmw, model, spin_hint, thread};
 use crate::waiting::Bells;
 use std::time::Duration;
 
@@ -20,7 +20,10 @@ fn loom_no_wake_up_is_lost() {
                         return;
                     }
                     // Natively a lost wake-up would only cost the time-out; under loom there is none and the model would stand still.
-                    bells.sleep(0, Duration::from_millis(100), || !ring.is_empty());
+                    if bells.sleep(1, Duration::from_millis(100), || !ring.is_empty()) {
+                        // The pusher has its place and has yet to fill it.
+                        spin_hint();
+                    }
                 }
             })
         };

@@ -1,6 +1,6 @@
 //! The tensor descriptor: a layout and its place in a buffer.
 
-use super::{DataType, MAX_BUFFER_BYTES, Region, TensorError, TensorLayout};
+use super::{DataType, Footprint, MAX_BUFFER_BYTES, Region, TensorError, TensorLayout};
 use crate::id::{BufferId, TaskId};
 
 /// A strided box of elements in a buffer: where the bytes are, how they are arranged, and whose they are.
@@ -237,5 +237,13 @@ impl Tensor {
     /// The bytes that the tensor covers within its buffer's key space; `None` if it covers none.
     pub fn region(&self) -> Option<Region> {
         Region::new(self.key_start(), &self.layout)
+    }
+
+    /// Whether the tensor's bytes are all the bytes of its buffer, so that overwriting it leaves nothing of what was there.
+    pub fn fills_buffer(&self) -> bool {
+        match Footprint::new(&self.layout) {
+            None => self.buffer_bytes == 0,
+            Some(footprint) => footprint.is_contiguous() && footprint.span_bytes() == self.buffer_bytes,
+        }
     }
 }
