@@ -4,6 +4,7 @@
 //! writes queued before it have retired. A minimal sink implements [`Sink::open`] and the two calls of [`ShardFile`] without a default.
 
 mod discard;
+mod file;
 mod memory;
 mod stable;
 
@@ -12,6 +13,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use discard::DiscardSink;
+pub use file::{FileOptions, FileSink};
 pub use memory::MemorySink;
 pub use stable::StableBytes;
 
