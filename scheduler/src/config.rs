@@ -1,0 +1,22 @@
+//! What a group of schedulers is told at construction.
+
+use prewire_runtime_core::port::Token;
+use std::time::Duration;
+
+/// What a group of schedulers is told at construction.
+#[derive(Clone, Copy, Debug)]
+pub struct SchedulerConfig {
+    /// Scheduler instances, 1 to 62. Instance i owns cluster c if c mod `instances` is i.
+    pub instances: usize,
+    /// How long a task may keep a core without a sign of life, and how long nothing may move while tasks remain, unless a task has a budget of its own.
+    pub watchdog: Duration,
+    /// The first token of every core, for tests of the wrap.
+    pub first_token: Token,
+}
+
+impl SchedulerConfig {
+    /// A group of `instances` with the default watchdog of ten seconds.
+    pub const fn new(instances: usize) -> Self {
+        SchedulerConfig { instances, watchdog: Duration::from_secs(10), first_token: Token::FIRST }
+    }
+}
