@@ -98,6 +98,15 @@ impl Tensor {
         Ok(self)
     }
 
+    /// The same buffer seen through another layout, beginning with element `start` of the layout's own element type. Buffer, owner and scope stay.
+    ///
+    /// # Errors
+    ///
+    /// The layout reaches past the buffer, or the buffer's address is no multiple of the element size.
+    pub fn with_layout(&self, start: u64, layout: TensorLayout) -> Result<Tensor, TensorError> {
+        self.seen_as(start, layout).checked()
+    }
+
     /// The same buffer seen through `layout`, beginning with element `start`. The caller has checked that it lies within.
     pub(super) fn seen_as(&self, start: u64, layout: TensorLayout) -> Tensor {
         Tensor { start, layout, layout_hash: layout.hash(), ..*self }

@@ -1,0 +1,76 @@
+//! One region that live tasks touch, and the touches themselves.
+
+use super::pool::NONE;
+
+/// A mark for "nothing failed here".
+pub(super) const NOT_FAILED: u64 = u64::MAX;
+
+/// A region, its last writer, and the readers since. One cache line.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+pub(super) struct Entry {
+    /// The first byte within the buffer's key space.
+    pub(super) start: u64,
+    /// The corner of the grid cell it is listed under.
+    pub(super) corner: u64,
+    /// What the writer retired with if it failed, else [`NOT_FAILED`].
+    pub(super) failed: u64,
+    pub(super) geometry: u32,
+    pub(super) root: u32,
+    /// The grid it is in, [`NONE`] if it is one of the root's loose regions.
+    pub(super) grid: u32,
+    /// The next entry of the same hash bucket, if it is in a grid.
+    pub(super) bucket_next: u32,
+    /// Neighbours in the list of the grid's, or the root's loose, regions.
+    pub(super) previous: u32,
+    pub(super) next: u32,
+    /// The slot of the last writer, [`NONE`] if it is gone, and its touch.
+    pub(super) writer: u32,
+    pub(super) writer_touch: u32,
+    /// The newest reader's touch, and how many readers there are.
+    pub(super) readers: u32,
+    pub(super) reader_count: u32,
+}
+
+const _: () = assert!(size_of::<Entry>() == 64);
+
+impl Entry {
+    pub(super) fn new(start: u64, geometry: u32, root: u32) -> Entry {
+        Entry {
+            start,
+            corner: start,
+            failed: NOT_FAILED,
+            geometry,
+            root,
+            grid: NONE,
+            bucket_next: NONE,
+            previous: NONE,
+            next: NONE,
+            writer: NONE,
+            writer_touch: NONE,
+            readers: NONE,
+            reader_count: 0,
+        }
+    }
+
+    /// Whether nothing is known of the region any more.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.writer == NONE && self.readers == NONE && self.failed == NOT_FAILED
+    }
+}
+
+/// One tensor argument of a live task.
+#[derive(Clone, Debug)]
+pub(super) struct Touch {
+    pub(super) slot: u32,
+    /// The entry that it reads or writes; [`NONE`] for a reader that a later writer has taken the place of. A writer's is
+    /// current only while the entry names the touch.
+    pub(super) entry: u32,
+    /// The next touch of the same slot.
+    pub(super) slot_next: u32,
+    /// Neighbours in the entry's list of readers.
+    pub(super) previous: u32,
+    pub(super) next: u32,
+    pub(super) reads: bool,
+}

@@ -1,0 +1,161 @@
+//! Roots: one per buffer with live regions.
+
+use super::hash::{bucket_bits, bucket_of};
+use super::pool::{NONE, Pool};
+use prewire_runtime_core::id::BufferId;
+
+/// The most grids of one buffer.
+pub(super) const GRIDS: usize = 5;
+
+/// What is known of one buffer. One cache line.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Root {
+    pub(super) buffer: BufferId,
+    /// The key of the buffer's first byte.
+    pub(super) base: u64,
+    /// Changes whenever a region comes or goes.
+    pub(super) version: u32,
+    bucket_next: u32,
+    /// The number of regions.
+    pub(super) live: u32,
+    /// The list of loose regions.
+    pub(super) loose: u32,
+    /// The only grid, if it is strict and nothing is loose; [`NONE`] otherwise.
+    pub(super) simple: u32,
+    pub(super) grids: [u32; GRIDS],
+    pub(super) grid_count: u8,
+    /// The buffer's bytes are gone, so that a failure needs no mark any more.
+    pub(super) dropped: bool,
+}
+
+const _: () = assert!(size_of::<Root>() == 64);
+
+impl Root {
+    #[inline]
+    pub(super) fn grids(&self) -> &[u32] {
+        &self.grids[..usize::from(self.grid_count)]
+    }
+
+    pub(super) fn add_grid(&mut self, grid: u32) {
+        self.grids[usize::from(self.grid_count)] = grid;
+        self.grid_count += 1;
+    }
+
+    pub(super) fn remove_grid(&mut self, grid: u32) {
+        let last = self.grids().last().copied();
+        let place = self.grids().iter().position(|&known| known == grid);
+        if let (Some(place), Some(last)) = (place, last) {
+            self.grids[place] = last;
+            self.grid_count -= 1;
+        }
+        if self.simple == grid {
+            self.simple = NONE;
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Roots {
+    pool: Pool<Root>,
+    buckets: Vec<u32>,
+    bits: u32,
+    /// The buffer asked for last, and its root.
+    last: Option<(BufferId, u32)>,
+    /// No version is used twice, so that a probe recognises a root that has been freed and taken again.
+    version: u32,
+}
+
+impl Roots {
+    pub(super) fn new(capacity: usize) -> Roots {
+        let bits = bucket_bits(capacity);
+        Roots { pool: Pool::new(capacity), buckets: vec![NONE; 1 << bits], bits, last: None, version: 0 }
+    }
+
+    /// The root of a buffer, or [`NONE`].
+    #[inline]
+    pub(super) fn find(&mut self, buffer: BufferId) -> u32 {
+        if let Some((known, root)) = self.last
+            && known == buffer
+        {
+            return root;
+        }
+        let mut root = self.buckets[bucket_of(buffer.to_bits(), self.bits)];
+        while root != NONE {
+            let record = &self.pool[root];
+            if record.buffer == buffer {
+                self.last = Some((buffer, root));
+                return root;
+            }
+            root = record.bucket_next;
+        }
+        NONE
+    }
+
+    /// Makes the root of a buffer that has none.
+    pub(super) fn add(&mut self, buffer: BufferId, base: u64) -> u32 {
+        let bucket = bucket_of(buffer.to_bits(), self.bits);
+        let root = self.pool.take(Root {
+            buffer,
+            base,
+            version: self.version,
+            bucket_next: self.buckets[bucket],
+            live: 0,
+            loose: NONE,
+            simple: NONE,
+            grids: [NONE; GRIDS],
+            grid_count: 0,
+            dropped: false,
+        });
+        self.buckets[bucket] = root;
+        self.last = Some((buffer, root));
+        root
+    }
+
+    /// Notes that a region of the buffer came or went.
+    #[inline]
+    pub(super) fn change(&mut self, root: u32) {
+        self.version = self.version.wrapping_add(1);
+        self.pool[root].version = self.version;
+    }
+
+    pub(super) fn free(&mut self, root: u32) {
+        let Root { buffer, bucket_next, .. } = self.pool[root];
+        let bucket = bucket_of(buffer.to_bits(), self.bits);
+        if self.buckets[bucket] == root {
+            self.buckets[bucket] = bucket_next;
+        } else {
+            let mut before = self.buckets[bucket];
+            while self.pool[before].bucket_next != root {
+                before = self.pool[before].bucket_next;
+            }
+            self.pool[before].bucket_next = bucket_next;
+        }
+        if self.last == Some((buffer, root)) {
+            self.last = None;
+        }
+        self.pool.give(root);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.pool.clear();
+        self.buckets.fill(NONE);
+        self.last = None;
+    }
+}
+
+impl std::ops::Index<u32> for Roots {
+    type Output = Root;
+
+    #[inline]
+    fn index(&self, root: u32) -> &Root {
+        &self.pool[root]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Roots {
+    #[inline]
+    fn index_mut(&mut self, root: u32) -> &mut Root {
+        &mut self.pool[root]
+    }
+}

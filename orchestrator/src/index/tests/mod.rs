@@ -1,0 +1,64 @@
+//! The index against models of it.
+
+mod programs;
+mod room;
+mod upstream;
+mod views;
+
+use super::{Access, Findings, Found, Hazard, Hazards, Index, IndexOptions};
+use prewire_runtime_core::id::{BufferId, SlotIndex};
+use prewire_runtime_core::tensor::{DataType, Tensor, TensorLayout};
+
+/// What a look-up found, as a list.
+#[derive(Debug, Default)]
+struct List {
+    found: Vec<Found>,
+    failed: Vec<(u64, usize)>,
+}
+
+impl Findings for List {
+    fn found(&mut self, found: Found) {
+        self.found.push(found);
+    }
+
+    fn failed(&mut self, cause: u64, argument: usize) {
+        self.failed.push((cause, argument));
+    }
+}
+
+impl List {
+    /// The slots found, each once, in rising order.
+    fn producers(&self) -> Vec<u32> {
+        let mut producers: Vec<u32> = self.found.iter().map(|found| found.producer.0).collect();
+        producers.sort_unstable();
+        producers.dedup();
+        producers
+    }
+}
+
+fn index(hazards: Hazards) -> Index {
+    Index::new(&IndexOptions { entries: 64, touches: 256, slots: 64, arguments: 8, hazards })
+}
+
+/// Looks up and enters a task.
+fn submit(index: &mut Index, slot: u32, arguments: &[(&Tensor, Access)]) -> List {
+    let mut list = List::default();
+    index.begin();
+    for (argument, &(tensor, access)) in arguments.iter().enumerate() {
+        index.probe(tensor, access, argument, &mut list);
+    }
+    index.commit(SlotIndex(slot));
+    list
+}
+
+fn tensor(number: u64, shape: &[u32], data_type: DataType) -> Tensor {
+    let layout = TensorLayout::row_major(shape, data_type).unwrap();
+    Tensor::external(0x10_0000 * (number + 1), layout.bytes(), BufferId::external(number), 0, layout).unwrap()
+}
+
+fn whole(access: Access) -> (Hazard, bool) {
+    match access {
+        Access::Overwrite => (Hazard::WriteAfterWrite, false),
+        Access::Read | Access::Update => (Hazard::ReadAfterWrite, true),
+    }
+}
