@@ -145,6 +145,10 @@ pub enum RunError {
     /// A call was refused; the rest of the run completed.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// The run did not begin: a core does not answer, or is still inside a kernel of an earlier run.
+    #[error("the run was not started: {text}")]
+    #[allow(missing_docs)]
+    NotStarted { text: String },
     /// Kernels failed; the rest of the graph completed. Results were not copied back.
     #[error("{first}; {failed} tasks failed and {unrun} were not run for it; results were not copied back")]
     #[allow(missing_docs)]
@@ -157,7 +161,7 @@ impl RunError {
         match self {
             RunError::Fatal(fatal) => Some(fatal.code()),
             RunError::Refused(_) => Some(ErrorCode::InvalidArguments),
-            RunError::KernelFailed { .. } => None,
+            RunError::NotStarted { .. } | RunError::KernelFailed { .. } => None,
         }
     }
 }
