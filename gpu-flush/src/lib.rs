@@ -30,6 +30,9 @@ pub mod writer;
 // The command that writes a file or a pipe as a store.
 pub mod program;
 
+#[cfg(test)]
+mod testing;
+
 pub use config::{ArrayConfig, CodecConfig, Dimension, EngineConfig, ReduceMethod};
 pub use dtype::DataType;
 pub use error::Error;
