@@ -148,6 +148,31 @@ impl Consumers<'_> {
     pub fn is_empty(&self) -> bool {
         self.link == EMPTY
     }
+
+    /// Puts the rest of the walk aside, so that a long list may be walked in pieces.
+    pub fn pause(self) -> PausedWalk {
+        PausedWalk(self.link)
+    }
+}
+
+/// A walk put aside; its producer must not be released before it has been resumed and finished.
+#[derive(Debug)]
+#[must_use]
+pub struct PausedWalk(u32);
+
+impl PausedWalk {
+    /// Goes on with the walk.
+    ///
+    /// # Safety
+    /// `edges` is the table that the list was closed with.
+    pub unsafe fn resume(self, edges: &EdgeTable) -> Consumers<'_> {
+        Consumers {
+            edges,
+            link: self.0,
+            #[cfg(prewire_mutation = "walk_next_after_release")]
+            handed_out: false,
+        }
+    }
 }
 
 impl Iterator for Consumers<'_> {

@@ -139,6 +139,8 @@ pub struct Progress {
     pub epoch: AtomicU64,
     /// Dispatches on its cores that have not been seen to end, and tasks in its hand.
     pub busy: AtomicU64,
+    /// Tasks ever directed at its cores, so that it need not look into every inbox to find none.
+    pub directed: AtomicU64,
 }
 
 /// The shared state of a runtime.
@@ -235,9 +237,11 @@ impl Graph {
             let core = unsafe { task.extra() }.core;
             // SAFETY: by contract this thread alone has the task.
             unsafe { self.directed(core).push(&self.slots, slot) };
+            let owner = self.owner_of(core);
+            self.progress[owner].directed.fetch_add(1, Ordering::Release);
             fence_behind_rmw();
-            if self.bells.idle() >> self.owner_of(core) & 1 != 0 {
-                self.bells.ring(self.owner_of(core));
+            if self.bells.idle() >> owner & 1 != 0 {
+                self.bells.ring(owner);
             }
             return;
         }

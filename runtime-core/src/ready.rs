@@ -3,6 +3,9 @@
 //! After the bounded queue of Dmitry Vyukov: each cell carries the number of the round it is in, and a position is claimed by one
 //! compare-and-swap. Round and value share one 64-bit word here, so that a cell is published and read in one access.
 //!
+//! Only publishing a slot and taking it order anything else: a cell that is given back carries nothing, so that is relaxed, and so is the look of the
+//! next push at it.
+//!
 //! A push cannot fail for want of room: the capacity is at least the number of slots there are. It may find a cell whose popper has claimed it
 //! and not yet emptied it, and waits that out.
 
@@ -66,15 +69,17 @@ impl ReadyRing {
     /// [`crate::sync::fence_behind_rmw`].
     #[inline]
     pub fn push(&self, slot: SlotIndex, mut give_up: impl FnMut() -> bool) -> Result<(), SlotIndex> {
+        let publish =
+            if cfg!(prewire_mutation = "ready_publish_relaxed") { Ordering::Relaxed } else { Ordering::Release };
         let mask = self.cells.len() as u64 - 1;
         let mut position = self.tail.load(Ordering::Relaxed);
         loop {
             let cell = &self.cells[(position & mask) as usize];
-            let round = cell.load(acquire("ready_push_relaxed")) >> 32;
+            let round = cell.load(Ordering::Relaxed) >> 32;
             if round == position & ROUND {
                 match self.tail.compare_exchange_weak(position, position + 1, Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => {
-                        cell.swap(word((position + 1) & ROUND, slot.0), release("ready_publish_relaxed"));
+                        cell.swap(word((position + 1) & ROUND, slot.0), publish);
                         return Ok(());
                     }
                     Err(now) => position = now,
@@ -102,6 +107,7 @@ impl ReadyRing {
     /// Takes up to `out.len()` (at most [`BATCH`]) of the oldest slots in order and returns how many.
     #[inline]
     pub fn pop_batch(&self, out: &mut [SlotIndex]) -> usize {
+        let take = if cfg!(prewire_mutation = "ready_pop_relaxed") { Ordering::Relaxed } else { Ordering::Acquire };
         let capacity = self.cells.len() as u64;
         let most = out.len().min(BATCH).min(self.cells.len());
         let mut position = self.head.load(Ordering::Relaxed);
@@ -109,7 +115,7 @@ impl ReadyRing {
             let mut count = 0;
             while count < most {
                 let at = position + count as u64;
-                let value = self.cells[(at & (capacity - 1)) as usize].load(acquire("ready_pop_relaxed"));
+                let value = self.cells[(at & (capacity - 1)) as usize].load(take);
                 if value >> 32 != (at + 1) & ROUND {
                     break;
                 }
@@ -133,7 +139,7 @@ impl ReadyRing {
                 Ok(_) => {
                     for at in position..position + count as u64 {
                         self.cells[(at & (capacity - 1)) as usize]
-                            .store(word((at + capacity) & ROUND, 0), release("ready_free_relaxed"));
+                            .store(word((at + capacity) & ROUND, 0), Ordering::Relaxed);
                     }
                     return count;
                 }
@@ -145,23 +151,3 @@ impl ReadyRing {
 
 /// Rounds are compared in 32 bits.
 const ROUND: u64 = u32::MAX as u64;
-
-#[inline]
-fn acquire(mutation: &str) -> Ordering {
-    weakened(mutation, Ordering::Acquire)
-}
-
-#[inline]
-fn release(mutation: &str) -> Ordering {
-    weakened(mutation, Ordering::Release)
-}
-
-/// The ordering, or none at all in a build that is to prove that a model notices.
-#[inline]
-fn weakened(mutation: &str, order: Ordering) -> Ordering {
-    let weak = (cfg!(prewire_mutation = "ready_push_relaxed") && mutation == "ready_push_relaxed")
-        || (cfg!(prewire_mutation = "ready_publish_relaxed") && mutation == "ready_publish_relaxed")
-        || (cfg!(prewire_mutation = "ready_pop_relaxed") && mutation == "ready_pop_relaxed")
-        || (cfg!(prewire_mutation = "ready_free_relaxed") && mutation == "ready_free_relaxed");
-    if weak { Ordering::Relaxed } else { order }
-}

@@ -1,6 +1,7 @@
 //! A run's state that every party looks at: whether it is cancelled and why, what failed, how much there is to do.
 
 use crate::error::{Fatal, KernelFailure};
+use crate::kernel::KernelError;
 use crate::slot::{NO_CAUSE, Ordinal};
 use crate::sync::{AtomicBool, AtomicU64, CachePadded, Mutex, Ordering};
 use std::collections::BTreeMap;
@@ -89,6 +90,13 @@ impl RunState {
         self.record.lock().expect(POISON).fatal.clone()
     }
 
+    /// Adds to the facts of the fatal that ended the run, such as what a stall's report can only say once everything is quiet.
+    pub fn amend_fatal(&self, amend: impl FnOnce(&mut Fatal)) {
+        if let Some(fatal) = &mut self.record.lock().expect(POISON).fatal {
+            amend(fatal);
+        }
+    }
+
     /// What else was noticed: causes that came later, and warnings.
     pub fn notes(&self) -> Vec<String> {
         self.record.lock().expect(POISON).notes.clone()
@@ -99,10 +107,15 @@ impl RunState {
         self.record.lock().expect(POISON).notes.push(note);
     }
 
-    /// Records a kernel's failure under its task's order of submission; the first report of a task stays.
+    /// Records a kernel's failure under its task's order of submission. The first report of a task stays, unless it only says that a block gave up
+    /// waiting for a sibling: then the sibling's own report replaces it.
     pub fn record_failure(&self, ordinal: Ordinal, failure: KernelFailure) {
         debug_assert_ne!(ordinal, NO_CAUSE);
-        self.record.lock().expect(POISON).failures.entry(ordinal).or_insert(failure);
+        let mut record = self.record.lock().expect(POISON);
+        let kept = record.failures.entry(ordinal).or_insert_with(|| failure.clone());
+        if kept.code == KernelError::CANCELLED && failure.code != KernelError::CANCELLED {
+            *kept = failure;
+        }
     }
 
     /// The failure of the task submitted as number `ordinal`.
