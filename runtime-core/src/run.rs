@@ -153,3 +153,32 @@ impl RunState {
         self.orchestration_done.load(Ordering::Acquire)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::id::{KernelId, TaskId};
+
+    fn failure(code: i32) -> KernelFailure {
+        KernelFailure {
+            task: TaskId::from_bits(4),
+            kernel: KernelId(0),
+            kernel_name: "k".to_owned(),
+            block: 0,
+            core: "AIV_1".to_owned(),
+            code,
+            text: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_sibling_that_gave_up_does_not_hide_the_culprit() {
+        let run = RunState::default();
+        run.begin(1);
+        for code in [KernelError::CANCELLED, 7, 8, KernelError::CANCELLED] {
+            run.record_failure(4, failure(code));
+        }
+        assert_eq!(run.failure(4).map(|failure| failure.code), Some(7));
+        assert_eq!(run.first_failure().map(|(_, count)| count), Some(1));
+    }
+}

@@ -62,8 +62,11 @@ fn loom_consumers_come_in_the_order_of_their_submission() {
             assert_eq!(unsafe { slots.get(SlotIndex(0)).consumers.push(&edges, edge) }, Pushed::Linked);
         }
         // SAFETY: closed once.
-        let walk = unsafe { slots.get(SlotIndex(0)).consumers.close(&edges, Ending::Ok) };
-        assert_eq!(walk.map(|edge| edge.consumer.0).collect::<Vec<_>>(), [1, 2, 3]);
+        let mut walk = unsafe { slots.get(SlotIndex(0)).consumers.close(&edges, Ending::Ok) };
+        assert_eq!(walk.next().map(|edge| edge.consumer.0), Some(1));
+        // SAFETY: the table the list was closed with.
+        let walk = unsafe { walk.pause().resume(&edges) };
+        assert_eq!(walk.map(|edge| edge.consumer.0).collect::<Vec<_>>(), [2, 3]);
         assert_eq!(slots.get(SlotIndex(0)).consumers.ending(), Some(Ending::Ok));
     });
 }
