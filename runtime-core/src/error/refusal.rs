@@ -77,3 +77,9 @@ pub enum SubmitError {
     #[error("the data was to be written by a failed task: {0}")]
     DataLost(#[from] super::KernelFailure),
 }
+
+impl From<TensorError> for SubmitError {
+    fn from(error: TensorError) -> Self {
+        SubmitError::Refused(Refusal::View { error })
+    }
+}
