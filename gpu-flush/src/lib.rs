@@ -19,6 +19,7 @@ pub mod sink;
 pub mod zarr;
 
 // How the data gets there.
+pub mod checked;
 pub mod device;
 pub mod edges;
 pub mod metrics;

@@ -253,6 +253,11 @@ impl ArrayBuilder {
         self
     }
 
+    /// Length of the leading run of append dimensions, as [`ArrayConfig::append_dimensions`], of what was described so far.
+    pub(crate) fn append_dimensions(&self) -> usize {
+        validate::append_dimensions(&self.config.dimensions)
+    }
+
     /// Checks the description.
     ///
     /// # Errors

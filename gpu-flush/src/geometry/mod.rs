@@ -17,6 +17,7 @@ mod sizing;
 #[cfg(test)]
 mod tests;
 
+pub use advice::{Advice, AdviceFailure, AdviceReason, AdviceRequest, DimensionRatio, PARTS_PER_SHARD_MAX, advise};
 pub use array::ArrayGeometry;
 pub use batch::{BatchLayout, BatchTables, LevelBatch};
 pub use epochs::{EPOCHS_PER_BATCH_MAX, active_epochs_max, emits_at, epochs_per_batch};

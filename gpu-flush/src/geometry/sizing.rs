@@ -4,6 +4,7 @@ use super::array::ArrayGeometry;
 use super::batch::BatchLayout;
 use super::epochs::{active_epochs_max, epochs_per_batch};
 use crate::config::{EngineConfig, ReduceMethod};
+use crate::error::Error;
 use crate::pyramid::accumulator_bytes;
 
 /// Where a buffer lives.
@@ -73,6 +74,20 @@ impl MemoryEstimate {
         self.buffers.iter().find(|buffer| buffer.name == name).map_or(0, |buffer| buffer.bytes)
     }
 
+    /// The error that says this does not fit `limit_bytes`.
+    #[must_use]
+    pub fn exceeds(&self, limit_bytes: u64) -> Error {
+        let (largest, largest_bytes) =
+            self.largest().map_or(("nothing", 0), |buffer| (buffer.name, buffer.bytes * buffer.count));
+        Error::OutOfMemory { need_bytes: self.total_bytes(), limit_bytes, largest: largest.to_owned(), largest_bytes }
+    }
+
+    /// Number of instances of the buffer called `name`; 0 when there is none.
+    #[must_use]
+    pub fn count_of(&self, name: &str) -> u64 {
+        self.buffers.iter().find(|buffer| buffer.name == name).map_or(0, |buffer| buffer.count)
+    }
+
     /// The buffer that takes the most, all instances together.
     #[must_use]
     pub fn largest(&self) -> Option<&BufferSize> {
@@ -81,6 +96,7 @@ impl MemoryEstimate {
 }
 
 /// The memory one array needs in an engine with `engine`'s settings, for a sink with pages of `page_bytes` (0 for none).
+/// Where device memory is host memory (`host_memory`) there is no staging and no copy of what comes back.
 /// An engine with several arrays takes the largest of each shared buffer.
 #[must_use]
 pub fn estimate_memory(
@@ -89,10 +105,10 @@ pub fn estimate_memory(
     append_reduce: ReduceMethod,
     codec: CodecBounds,
     page_bytes: usize,
+    host_memory: bool,
 ) -> MemoryEstimate {
     let epochs = epochs_per_batch(engine.epochs_per_batch, engine.target_batch_bytes, geometry.epoch_pool_bytes());
     let layout = BatchLayout::new(geometry, epochs, codec.chunk_bytes_max, page_bytes);
-    let chunks: u64 = u64::from(epochs) * geometry.chunks_per_epoch;
     let entries = BatchLayout::entries_max(geometry, epochs);
     let shards: u64 = geometry.levels.iter().map(|level| level.inner_shards).sum();
     let shard_index: u64 = geometry.levels.iter().map(|level| level.inner_shards * level.shard_chunks() * 16).sum();
@@ -108,30 +124,30 @@ pub fn estimate_memory(
             .sum(),
         false => 0,
     };
-    let compressed = if codec.passthrough { 0 } else { chunks * codec.chunk_bytes_max as u64 };
     let tables: u64 = geometry
         .levels
         .iter()
         .map(|level| level.chunks_per_epoch * u64::from(active_epochs_max(level.period, epochs)) * 8)
         .sum();
+    // One place per chunk that can deliver in one batch; the compress stream uses them batch after batch.
+    let compressed = if codec.passthrough { 0 } else { tables / 8 * codec.chunk_bytes_max as u64 };
+    let apart = |bytes| if host_memory { 0 } else { bytes };
     use Placement::{Device, Host, Pinned};
     let buffers = [
-        ("device_staging", Device, staging, 2),
-        ("host_staging", Pinned, staging, 2),
+        ("device_staging", Device, apart(staging), 2),
+        ("host_staging", Pinned, apart(staging), 2),
         ("chunk_pool", Device, u64::from(epochs) * geometry.epoch_pool_bytes(), 2),
-        ("compressed", Device, compressed, 2),
-        ("compressed_sizes", Device, if codec.passthrough { 0 } else { chunks * 8 }, 2),
+        ("compressed", Device, compressed, 1),
+        ("compressed_sizes", Device, if codec.passthrough { 0 } else { tables }, 1),
         ("codec_workspace", Device, codec.workspace_bytes, 1),
         ("aggregate", Device, data, 2),
         ("aggregate_index", Device, entries * 16, 2),
-        ("position_tables", Device, tables, 2),
-        ("host_position_tables", Pinned, tables, 2),
-        ("shard_tables", Device, shards * 32, 2),
-        ("host_shard_tables", Pinned, shards * 32, 2),
-        ("host_payload", Pinned, data, 2),
-        ("host_index", Pinned, entries * 16, 2),
+        ("tables", Device, tables + shards * 32, 2),
+        ("host_tables", Pinned, apart(tables + shards * 32), 2),
+        ("host_payload", Pinned, apart(data), 2),
+        ("host_index", Pinned, apart(entries * 16), 2),
         ("tail_state", Device, shards * (8 + page_bytes as u64), u64::from(page_bytes > 0)),
-        ("host_tail", Pinned, shards * (8 + page_bytes as u64), u64::from(page_bytes > 0)),
+        ("host_tail", Pinned, apart(shards * (8 + page_bytes as u64)), u64::from(page_bytes > 0)),
         ("linear", Device, geometry.epoch_input_elements * element, u64::from(lod)),
         ("level_images", Device, images, u64::from(lod)),
         ("accumulators", Device, accumulators, u64::from(geometry.append_downsample)),

@@ -1,0 +1,101 @@
+//! Batch boundaries: when a batch is full, what is drained, kicked and zeroed, in the order of the array's shape.
+
+use super::array::Array;
+use super::engine::Engine;
+use super::ingest::not_bound;
+use super::shape::Shape;
+use crate::edges::{Mutation, Place};
+use crate::error::Error;
+use crate::pools::{Drained, Produce};
+use crate::stages;
+
+impl Engine {
+    /// Closes an epoch; at the last of a batch, kicks it.
+    pub(crate) fn accumulate_epoch(&mut self, array: &mut Array) -> Result<(), Error> {
+        let elements = array.geometry.epoch_input_elements;
+        self.close_epoch(array, elements)?;
+        if array.masks.len() < array.epochs_per_batch as usize {
+            return Ok(());
+        }
+        match array.shape {
+            Shape::DrainAfterKick => {
+                self.kick_and_drain(array)?;
+                self.refill_drained(array)
+            }
+            Shape::Pipelined | Shape::DrainBeforeKick => self.boundary(array),
+        }
+    }
+
+    /// Runs the levels of an epoch of which `elements` came, and counts it into the batch.
+    pub(crate) fn close_epoch(&mut self, array: &mut Array, elements: u64) -> Result<(), Error> {
+        let mask = if self.lod_active(array) { self.run_levels(array, elements)? } else { 1 };
+        array.masks.push(mask);
+        array.epochs += 1;
+        Ok(())
+    }
+
+    /// The boundary of the two shapes that alternate slots.
+    fn boundary(&mut self, array: &mut Array) -> Result<(), Error> {
+        self.release_fill()?;
+        self.drain_for_kick(array)?;
+        self.kick(array, array.fill)?;
+        array.fill ^= 1;
+        let slot = array.fill_slot();
+        let guard = self.buffers.chunk_pool.acquire_produce(&self.edges, slot, Place::Compute)?;
+        self.start_filling(array, guard)
+    }
+
+    /// What has to be drained before the slot that fills may be kicked.
+    fn drain_for_kick(&mut self, array: &mut Array) -> Result<(), Error> {
+        let (fill, other) = (array.fill, 1 - array.fill);
+        if self.edges.mutations.has(Mutation::DrainNewestFirst) && array.slots.slots[other].kicked.is_some() {
+            self.drain(array, other)?;
+        }
+        if !self.edges.mutations.has(Mutation::RekickUndrained) {
+            self.drain(array, fill)?;
+        }
+        if array.shape == Shape::DrainBeforeKick {
+            self.drain(array, other)?;
+        }
+        Ok(())
+    }
+
+    /// Kicks the batch that fills, however many epochs it has, and drains it.
+    pub(crate) fn kick_and_drain(&mut self, array: &mut Array) -> Result<(), Error> {
+        self.release_fill()?;
+        let slot = array.fill;
+        self.drain(array, slot)?;
+        self.kick(array, slot)?;
+        self.drain(array, slot)
+    }
+
+    /// Starts the next batch in the slot whose batch was just drained: the host's order is order enough.
+    pub(crate) fn refill_drained(&mut self, array: &mut Array) -> Result<(), Error> {
+        let guard = self.buffers.chunk_pool.acquire_drained(Drained::new(array.fill_slot()))?;
+        self.start_filling(array, guard)
+    }
+
+    fn start_filling(&mut self, array: &mut Array, guard: Produce) -> Result<(), Error> {
+        let bytes = u64::from(array.epochs_per_batch) * array.geometry.epoch_pool_bytes();
+        let region = guard.all().slice(0..bytes);
+        stages::zero(self.lane(Place::Compute, array, None), array.fill_slot(), region)?;
+        self.fill = Some(guard);
+        array.masks.clear();
+        Ok(())
+    }
+
+    /// Says that the batch in the chunk pool is complete.
+    fn release_fill(&mut self) -> Result<(), Error> {
+        let guard = self.fill.take().ok_or_else(|| not_bound("a kick"))?;
+        Ok(guard.release(&self.edges, Place::Compute)?)
+    }
+
+    /// Drains every kicked batch, oldest first. Goes on behind an error and returns the first.
+    pub(crate) fn drain_kicked(&mut self, array: &mut Array) -> Result<(), Error> {
+        let mut result = Ok(());
+        for slot in array.slots.kicked() {
+            result = result.and(self.drain(array, slot));
+        }
+        result
+    }
+}

@@ -1,0 +1,125 @@
+//! The engine: streams, edges and pools that one writer's arrays share, and the guards they hold between calls.
+
+use std::sync::Arc;
+
+use super::array::Array;
+use super::buffers::Buffers;
+use crate::device::{Description, Device, DeviceError, Note};
+use crate::edges::{Edge, Edges, Mutations, Place, Streams};
+use crate::geometry::MemoryEstimate;
+use crate::metrics::Stage;
+use crate::pools::Produce;
+use crate::stages::{self, Lane};
+
+/// One host staging slot being filled.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    pub(crate) guard: Produce,
+    pub(crate) bytes: usize,
+}
+
+/// Everything the arrays of a writer share.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) device: Arc<dyn Device>,
+    pub(crate) description: Description,
+    pub(crate) streams: Streams,
+    pub(crate) edges: Edges,
+    pub(crate) buffers: Buffers,
+    /// Device memory has level buffers, so arrays may compute pyramids.
+    pub(crate) has_levels: bool,
+    pub(crate) staging_bytes: usize,
+    /// The staging slot the next bytes go to.
+    pub(crate) staging_slot: u32,
+    pub(crate) staging: Option<Staging>,
+    /// The right to fill the chunk pool's current slot.
+    pub(crate) fill: Option<Produce>,
+    /// The array the guards belong to.
+    pub(crate) bound: Option<u32>,
+}
+
+impl Engine {
+    /// Creates streams, events and pools, and seeds the edges. On failure everything made so far is given back.
+    pub(crate) fn create(
+        device: Arc<dyn Device>,
+        estimates: &[MemoryEstimate],
+        staging_bytes: usize,
+        mutations: Mutations,
+    ) -> Result<Self, DeviceError> {
+        let description = device.description();
+        let has_levels =
+            estimates.iter().any(|estimate| estimate.bytes_of("linear") > 0 && estimate.count_of("linear") > 0);
+        let streams = Streams::create(device.as_ref())?;
+        let edges = Edges::create(Arc::clone(&device), streams, has_levels, mutations)?;
+        edges.seed()?;
+        let buffers = Buffers::create(device.as_ref(), estimates)?;
+        Ok(Self {
+            device,
+            description,
+            streams,
+            edges,
+            buffers,
+            has_levels,
+            staging_bytes,
+            staging_slot: 0,
+            staging: None,
+            fill: None,
+            bound: None,
+        })
+    }
+
+    /// The lane of a stage on the stream of `place`.
+    pub(crate) fn lane<'a>(&'a self, place: Place, array: &'a Array, stage: Option<Stage>) -> Lane<'a> {
+        let stream = self.streams.of(place).unwrap_or(self.streams.all()[0]);
+        Lane { device: self.device.as_ref(), stream, timer: stage.map(|stage| array.timers.of(stage)) }
+    }
+
+    /// Gives the engine to `array`, which nothing of another array still uses.
+    pub(crate) fn bind(&mut self, array: &mut Array) -> Result<(), DeviceError> {
+        if self.bound == Some(array.number) {
+            return Ok(());
+        }
+        let first = self.bound.is_none();
+        self.bound = Some(array.number);
+        self.device.note(Note::Bind { array: array.number });
+        array.tables_for = [None, None];
+        array.fill = 0;
+        self.fill = None;
+        let guard = self.buffers.chunk_pool.acquire_unused(0)?;
+        if !first {
+            // Another array's chunks are in both slots.
+            for slot in 0..2 {
+                let guard = self.buffers.chunk_pool.acquire_unused(slot)?;
+                stages::zero(self.lane(Place::Compute, array, None), slot, guard.all())?;
+            }
+        }
+        self.fill = Some(guard);
+        Ok(())
+    }
+
+    /// Whether `array` computes levels on this engine.
+    pub(crate) fn lod_active(&self, array: &Array) -> bool {
+        self.has_levels && array.levels.is_some()
+    }
+
+    /// Waits for everything on every stream. Errors are logged: this runs when there is nobody left to tell.
+    pub(crate) fn synchronize(&self) {
+        for (stream, place) in self.streams.all().into_iter().zip(Place::STREAMS) {
+            if let Err(error) = self.device.synchronize(stream) {
+                tracing::warn!(stream = place.name(), %error, "a stream did not end cleanly");
+            }
+        }
+    }
+
+    /// Frees every pool. The streams are idle and the sinks have let go of the payloads.
+    pub(crate) fn destroy(&mut self) {
+        self.fill = None;
+        self.staging = None;
+        self.buffers.destroy(self.device.as_ref());
+    }
+
+    /// The edges used so far: name, records, waits.
+    pub(crate) fn edge_uses(&self) -> Vec<(Edge, u64, u64)> {
+        self.edges.uses()
+    }
+}

@@ -1,0 +1,101 @@
+use std::sync::Arc;
+
+use super::Lane;
+use crate::config::ReduceMethod;
+use crate::device::{DeviceError, Fold, LevelScatter, Payload, Reduce, Tag, Unit};
+use crate::geometry::ArrayGeometry;
+use crate::pools::{ReadView, WriteView};
+
+/// How the levels of one array are computed.
+#[derive(Debug, Clone)]
+pub(crate) struct LevelsPlan {
+    pub(crate) geometry: Arc<ArrayGeometry>,
+    pub(crate) method: ReduceMethod,
+    pub(crate) append_method: ReduceMethod,
+}
+
+/// Copies level 0 from the row-major epoch to its chunks: the `elements` that came.
+pub(crate) fn gather_level_0(
+    lane: Lane<'_>,
+    plan: &LevelsPlan,
+    epoch: u64,
+    elements: u64,
+    region: WriteView<'_>,
+    linear: ReadView<'_>,
+) -> Result<(), DeviceError> {
+    let scatter = LevelScatter { geometry: Arc::clone(&plan.geometry), level: 0, elements };
+    lane.queue(
+        Tag::new("LOD_GATHER", Unit::Epoch(epoch)),
+        Payload::LevelScatter(scatter),
+        &[region.write(), linear.read()],
+    )
+}
+
+/// Computes the images of levels 1 and up. What did not come of a partial epoch counts as zeros.
+pub(crate) fn reduce(
+    lane: Lane<'_>,
+    plan: &LevelsPlan,
+    epoch: u64,
+    elements: u64,
+    images: WriteView<'_>,
+    linear: WriteView<'_>,
+) -> Result<(), DeviceError> {
+    let reduce = Reduce { geometry: Arc::clone(&plan.geometry), method: plan.method, elements };
+    lane.queue(Tag::new("REDUCE", Unit::Epoch(epoch)), Payload::Reduce(reduce), &[images.update(), linear.update()])
+}
+
+fn fold_payload(plan: &LevelsPlan, epoch: u64, frames: u64, emit_mask: u32, take: bool) -> Payload {
+    Payload::Fold(Fold {
+        geometry: Arc::clone(&plan.geometry),
+        method: plan.append_method,
+        epoch,
+        frames,
+        emit_mask,
+        take,
+    })
+}
+
+/// Takes an epoch into the accumulators of the append dimension and writes the images of the levels it completes.
+pub(crate) fn fold(
+    lane: Lane<'_>,
+    plan: &LevelsPlan,
+    epoch: u64,
+    frames: u64,
+    emit_mask: u32,
+    images: WriteView<'_>,
+    accumulators: WriteView<'_>,
+) -> Result<(), DeviceError> {
+    let payload = fold_payload(plan, epoch, frames, emit_mask, true);
+    lane.queue(Tag::new("FOLD", Unit::Epoch(epoch)), payload, &[images.update(), accumulators.update()])
+}
+
+/// Writes the images of levels whose last epoch is incomplete.
+pub(crate) fn emit(
+    lane: Lane<'_>,
+    plan: &LevelsPlan,
+    epoch: u64,
+    frames: u64,
+    emit_mask: u32,
+    images: WriteView<'_>,
+    accumulators: WriteView<'_>,
+) -> Result<(), DeviceError> {
+    let payload = fold_payload(plan, epoch, frames, emit_mask, false);
+    lane.queue(Tag::new("EMIT", Unit::Epoch(epoch)), payload, &[images.update(), accumulators.update()])
+}
+
+/// Copies the images of the levels in `mask`, from level 1 on, to their chunks.
+pub(crate) fn level_scatter(
+    lane: Lane<'_>,
+    plan: &LevelsPlan,
+    epoch: u64,
+    mask: u32,
+    regions: WriteView<'_>,
+    images: ReadView<'_>,
+) -> Result<(), DeviceError> {
+    let scatter = crate::device::LevelsScatter { geometry: Arc::clone(&plan.geometry), mask };
+    lane.queue(
+        Tag::new("LEVEL_SCATTER", Unit::Epoch(epoch)),
+        Payload::LevelsScatter(scatter),
+        &[regions.write(), images.read()],
+    )
+}
