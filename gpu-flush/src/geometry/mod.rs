@@ -15,6 +15,8 @@ mod scatter;
 mod sizing;
 
 #[cfg(test)]
+mod advice_tests;
+#[cfg(test)]
 mod tests;
 
 pub use advice::{Advice, AdviceFailure, AdviceReason, AdviceRequest, DimensionRatio, PARTS_PER_SHARD_MAX, advise};
