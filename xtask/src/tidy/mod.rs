@@ -104,3 +104,25 @@ fn check(files: &[File], exceptions: &Exceptions) -> Result<Vec<Complaint>> {
 fn file(path: &str, text: &str) -> File {
     File { path: path.to_owned(), text: text.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sources as they are, so that these two rules hold for whoever runs only the tests.
+    fn repository() -> Vec<File> {
+        let files = tree::files(&workspace::root()).expect("the sources can be read");
+        assert!(files.iter().any(|file| file.path == "scheduler/src/lib.rs"), "this is the repository");
+        files
+    }
+
+    #[test]
+    fn no_shared_crate_names_a_chip() {
+        assert_eq!(absence::check(&repository()), []);
+    }
+
+    #[test]
+    fn every_setting_that_is_named_anywhere_exists() {
+        assert_eq!(settings::check(&repository()), []);
+    }
+}
