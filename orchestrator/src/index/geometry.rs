@@ -21,24 +21,35 @@ struct CachedLayout {
     geometry: u32,
 }
 
-/// All geometries in use. An entry, a pending probe and a cached layout each count as a user; the last one frees the number.
+/// All geometries in use. An entry, a grid and a cached layout each count as a user; the last one frees the number. A layout
+/// that leaves the cache stays a user until the next task begins, so that the numbers in pending probes are good.
 #[derive(Debug)]
 pub(super) struct Geometries {
     pool: Pool<Geometry>,
     buckets: Vec<u32>,
     bits: u32,
-    cache: Vec<Option<CachedLayout>>,
+    cache: Box<[Option<CachedLayout>; CACHED_LAYOUTS]>,
+    evicted: Vec<u32>,
 }
 
 impl Geometries {
-    /// Room for the geometries of `users` entries and probes.
-    pub(super) fn new(users: usize) -> Geometries {
-        let bits = bucket_bits(users / 4);
+    /// Room for the geometries of so many entries and of the tasks' arguments.
+    pub(super) fn new(entries: usize, arguments: usize) -> Geometries {
+        let bits = bucket_bits(entries / 4);
         Geometries {
-            pool: Pool::new(users + CACHED_LAYOUTS + 1),
+            pool: Pool::new(entries + CACHED_LAYOUTS + arguments),
             buckets: vec![NONE; 1 << bits],
             bits,
-            cache: vec![None; CACHED_LAYOUTS],
+            cache: Box::new([None; CACHED_LAYOUTS]),
+            evicted: Vec::with_capacity(arguments),
+        }
+    }
+
+    /// Frees what only earlier tasks' probes needed.
+    #[inline]
+    pub(super) fn begin(&mut self) {
+        while let Some(geometry) = self.evicted.pop() {
+            self.drop(geometry);
         }
     }
 
@@ -47,18 +58,14 @@ impl Geometries {
         &self.pool[geometry].footprint
     }
 
-    /// The number of the tensor's geometry with one more user, or [`NONE`] for a tensor without a byte.
+    /// The number of the tensor's geometry, good until the next task begins, or [`NONE`] for a tensor without a byte.
     #[inline]
     pub(super) fn intern(&mut self, tensor: &Tensor) -> u32 {
         let place = tensor.layout_hash() as usize % CACHED_LAYOUTS;
-        let geometry = match &self.cache[place] {
+        match &self.cache[place] {
             Some(cached) if cached.layout == *tensor.layout() => cached.geometry,
             _ => self.intern_new(place, tensor.layout()),
-        };
-        if geometry != NONE {
-            self.hold(geometry);
         }
-        geometry
     }
 
     #[cold]
@@ -72,7 +79,7 @@ impl Geometries {
             self.cache[place].replace(CachedLayout { layout: *layout, geometry })
             && old != NONE
         {
-            self.drop(old);
+            self.evicted.push(old);
         }
         geometry
     }
@@ -130,11 +137,7 @@ impl Geometries {
         self.pool.clear();
         self.buckets.fill(NONE);
         self.cache.fill(None);
-    }
-
-    #[cfg(test)]
-    pub(super) fn in_use(&self) -> usize {
-        self.pool.in_use()
+        self.evicted.clear();
     }
 }
 

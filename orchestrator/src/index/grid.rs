@@ -28,6 +28,8 @@ pub(super) struct Grid {
     base: u64,
     levels: [Level; LEVELS],
     depth: usize,
+    /// If every length is a power of two: the bits of an offset that are clear in a corner.
+    corner_bits: Option<u64>,
     /// Bytes in a cell.
     volume: u64,
     /// The footprint that the cells were made for, held as a user.
@@ -83,7 +85,14 @@ impl Grid {
             level.span
         });
         let volume = levels[..depth].iter().fold(1u64, |volume, level| volume.saturating_mul(level.steps.divisor()));
-        Grid { base, levels, depth, volume, geometry, head: NONE, entries: 0, off_corner: 0, crossing: 0 }
+        let powers = levels[..depth]
+            .iter()
+            .all(|level| level.stride.divisor().is_power_of_two() && level.steps.divisor().is_power_of_two());
+        let bits = levels[..depth]
+            .iter()
+            .fold(0, |bits, level| bits | (level.steps.divisor() - 1).wrapping_mul(level.stride.divisor()));
+        let corner_bits = powers.then_some(bits);
+        Grid { base, levels, depth, corner_bits, volume, geometry, head: NONE, entries: 0, off_corner: 0, crossing: 0 }
     }
 
     /// Whether every region in the grid is alone with those that begin at the same byte.
@@ -95,7 +104,16 @@ impl Grid {
     /// Whether the grid's own footprint, placed at `start`, fills exactly one cell.
     #[inline]
     pub(super) fn is_corner(&self, start: u64) -> bool {
-        let Some(mut left) = start.checked_sub(self.base) else { return false };
+        let Some(offset) = start.checked_sub(self.base) else { return false };
+        match self.corner_bits {
+            // A cell of such lengths is less than one step of the next level, so that it cannot run over the end of a row.
+            Some(bits) => offset & bits == 0,
+            None => self.is_corner_offset(offset),
+        }
+    }
+
+    fn is_corner_offset(&self, offset: u64) -> bool {
+        let mut left = offset;
         let mut outer = u64::MAX;
         for level in &self.levels[..self.depth] {
             if left + level.span > outer {

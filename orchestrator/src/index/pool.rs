@@ -9,28 +9,30 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) struct Pool<T> {
     items: Vec<T>,
     free: Vec<u32>,
-    peak: usize,
 }
 
 impl<T> Pool<T> {
     pub(super) fn new(capacity: usize) -> Pool<T> {
         assert!(capacity < NONE as usize, "a pool of {capacity} items cannot be numbered with 32 bits");
-        Pool { items: Vec::with_capacity(capacity), free: Vec::with_capacity(capacity), peak: 0 }
+        Pool { items: Vec::with_capacity(capacity), free: Vec::with_capacity(capacity) }
     }
 
     /// Stores `item` and gives its number. The caller has made sure that there is room.
     #[inline]
     pub(super) fn take(&mut self, item: T) -> u32 {
-        let index = if let Some(index) = self.free.pop() {
+        if let Some(index) = self.free.pop() {
             self.items[index as usize] = item;
             index
         } else {
-            assert!(self.items.len() < self.items.capacity(), "the pool was asked for more than it was built for");
-            self.items.push(item);
-            self.items.len() as u32 - 1
-        };
-        self.peak = self.peak.max(self.in_use());
-        index
+            self.extend(item)
+        }
+    }
+
+    #[cold]
+    fn extend(&mut self, item: T) -> u32 {
+        assert!(self.items.len() < self.items.capacity(), "the pool was asked for more than it was built for");
+        self.items.push(item);
+        self.items.len() as u32 - 1
     }
 
     #[inline]
@@ -48,16 +50,15 @@ impl<T> Pool<T> {
         self.items.capacity()
     }
 
-    /// The most items that were in use at one time.
+    /// The most items that were in use at one time: storage grows only while every item of it is in use.
     pub(super) fn peak(&self) -> usize {
-        self.peak
+        self.items.len()
     }
 
     /// Gives every item back and forgets the peak.
     pub(super) fn clear(&mut self) {
         self.items.clear();
         self.free.clear();
-        self.peak = 0;
     }
 }
 

@@ -8,7 +8,7 @@
 use super::entry::{NOT_FAILED, Touch};
 use super::hazards::{Access, Findings, Found, Hazard, IndexOptions, Room};
 use super::pool::{NONE, Pool};
-use super::store::{Near, Store, Wanted};
+use super::store::{Near, Sight, Store, Wanted};
 use prewire_runtime_core::id::{BufferId, SlotIndex};
 use prewire_runtime_core::tensor::Tensor;
 
@@ -36,6 +36,8 @@ struct Probe {
     access: Access,
     /// Whether the region covers entries of others.
     covers: bool,
+    /// As in [`Sight`].
+    at_corner: bool,
     /// Whether the readers of the entry are to be replaced by this one.
     joins: bool,
 }
@@ -68,10 +70,9 @@ impl Sequential {
 
     #[inline]
     pub(super) fn begin(&mut self) {
-        for probe in self.probes.drain(..) {
-            self.store.geometries.drop(probe.geometry);
-        }
+        self.probes.clear();
         self.crowds.clear();
+        self.store.geometries.begin();
     }
 
     #[inline]
@@ -93,12 +94,14 @@ impl Sequential {
             entry: NONE,
             access,
             covers: false,
+            at_corner: false,
             joins: false,
         };
         if root != NONE {
             probe.version = self.store.roots[root].version;
             self.near.clear();
-            probe.entry = self.store.look(Wanted { root, start, geometry }, &mut self.near);
+            let sight = self.store.look(Wanted { root, start, geometry }, &mut self.near);
+            (probe.entry, probe.at_corner) = (sight.exact, sight.at_corner);
             if probe.entry != NONE {
                 self.report(probe.entry, true, access, argument, findings);
             }
@@ -148,6 +151,7 @@ impl Sequential {
             entry: crowd.entry,
             access: Access::Read,
             covers: false,
+            at_corner: false,
             joins: true,
         };
         let mut reader = listed.readers;
@@ -157,7 +161,6 @@ impl Sequential {
             findings.found(Found { producer, hazard: Hazard::WriteAfterRead, data: false, argument: 0 });
             reader = touch.next;
         }
-        self.store.geometries.hold(probe.geometry);
         self.probes.push(probe);
     }
 
@@ -172,23 +175,21 @@ impl Sequential {
             let probe = self.probes[place];
             self.commit_one(slot.0, &probe);
         }
-        for probe in self.probes.drain(..) {
-            self.store.geometries.drop(probe.geometry);
-        }
+        self.probes.clear();
     }
 
     #[inline]
     fn commit_one(&mut self, slot: u32, probe: &Probe) {
-        let Probe { start, geometry, mut root, mut entry, mut covers, .. } = *probe;
+        let Probe { start, geometry, mut root, mut entry, mut covers, mut at_corner, .. } = *probe;
         // An earlier argument of the same task may have changed what the buffer's root holds.
         if root == NONE || self.store.roots[root].version != probe.version {
             root = self.store.root_of(probe.buffer, probe.base);
             self.near.clear();
-            entry = self.store.look(Wanted { root, start, geometry }, &mut self.near);
+            Sight { exact: entry, at_corner } = self.store.look(Wanted { root, start, geometry }, &mut self.near);
             covers = self.near.iter().any(|near| near.covered);
         }
         if entry == NONE {
-            entry = self.store.insert(Wanted { root, start, geometry });
+            entry = self.store.insert(Wanted { root, start, geometry }, at_corner);
         }
         if probe.access == Access::Read {
             if probe.joins {

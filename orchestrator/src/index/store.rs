@@ -33,6 +33,15 @@ pub(super) struct Near {
     pub(super) covered: bool,
 }
 
+/// What a look at a root gives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight {
+    /// The entry of exactly the wanted region, or [`NONE`].
+    pub(super) exact: u32,
+    /// The region is a cell of the root's only grid and nothing is in it.
+    pub(super) at_corner: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct Store {
     pub(super) entries: Pool<Entry>,
@@ -49,7 +58,7 @@ impl Store {
         let bits = bucket_bits(entries);
         Store {
             entries: Pool::new(entries),
-            geometries: Geometries::new(entries + arguments),
+            geometries: Geometries::new(entries, arguments),
             roots: Roots::new(entries),
             grids: Pool::new(entries),
             buckets: vec![NONE; 1 << bits],
@@ -57,40 +66,52 @@ impl Store {
         }
     }
 
-    /// The entry of exactly the wanted region, or [`NONE`]; `near` gets every other one that shares bytes with it.
+    /// Looks for the wanted region; `near` gets every other one that shares bytes with it.
     #[inline]
-    pub(super) fn look(&self, wanted: Wanted, near: &mut Vec<Near>) -> u32 {
+    pub(super) fn look(&self, wanted: Wanted, near: &mut Vec<Near>) -> Sight {
         let root = &self.roots[wanted.root];
         if root.simple != NONE {
-            let grid = &self.grids[root.simple];
-            let mut exact = NONE;
-            let mut same_start = false;
             let mut entry = self.buckets[self.bucket(root.simple, wanted.start)];
             while entry != NONE {
                 let listed = &self.entries[entry];
                 if listed.start == wanted.start && listed.grid == root.simple {
-                    if listed.geometry == wanted.geometry {
-                        exact = entry;
-                    } else {
-                        same_start = true;
+                    // The newest region of a cell is looked at first. Another one in the same cell is rare.
+                    if listed.geometry == wanted.geometry && !self.has_twin(listed) {
+                        return Sight { exact: entry, at_corner: false };
                     }
+                    return self.search(wanted, near);
                 }
                 entry = listed.bucket_next;
             }
-            if !same_start && (exact != NONE || (wanted.geometry == grid.geometry && grid.is_corner(wanted.start))) {
-                return exact;
+            let grid = &self.grids[root.simple];
+            if wanted.geometry == grid.geometry && grid.is_corner(wanted.start) {
+                return Sight { exact: NONE, at_corner: true };
             }
         } else if root.live == 1 && root.loose != NONE {
             let only = &self.entries[root.loose];
             if only.start == wanted.start && only.geometry == wanted.geometry {
-                return root.loose;
+                return Sight { exact: root.loose, at_corner: false };
             }
         }
         self.search(wanted, near)
     }
 
+    /// Whether a region that begins at the same byte follows in the bucket.
+    #[inline]
+    fn has_twin(&self, listed: &Entry) -> bool {
+        let mut entry = listed.bucket_next;
+        while entry != NONE {
+            let other = &self.entries[entry];
+            if other.start == listed.start && other.grid == listed.grid {
+                return true;
+            }
+            entry = other.bucket_next;
+        }
+        false
+    }
+
     #[inline(never)]
-    fn search(&self, wanted: Wanted, near: &mut Vec<Near>) -> u32 {
+    fn search(&self, wanted: Wanted, near: &mut Vec<Near>) -> Sight {
         let root = &self.roots[wanted.root];
         let footprint = *self.geometries.footprint(wanted.geometry);
         let region = Region::of(wanted.start, footprint);
@@ -124,7 +145,7 @@ impl Store {
                 _ => self.walk(grid.head, &mut meet),
             }
         }
-        exact
+        Sight { exact, at_corner: false }
     }
 
     /// Every region of a buffer.
@@ -145,18 +166,16 @@ impl Store {
         }
     }
 
-    /// Lists a region that is not listed yet.
-    pub(super) fn insert(&mut self, wanted: Wanted) -> u32 {
+    /// Lists a region that is not listed yet; `at_corner` as [`Sight`] had it, with the root unchanged since.
+    #[inline]
+    pub(super) fn insert(&mut self, wanted: Wanted, at_corner: bool) -> u32 {
         let Wanted { root: index, start, geometry } = wanted;
         self.geometries.hold(geometry);
         let entry = self.entries.take(Entry::new(start, geometry, index));
         self.roots.change(index);
         let root = &mut self.roots[index];
         root.live += 1;
-        if root.simple != NONE
-            && self.grids[root.simple].geometry == geometry
-            && self.grids[root.simple].is_corner(start)
-        {
+        if at_corner {
             let grid = root.simple;
             self.list_in_grid(entry, grid, Placement { corner: start, crossing: false });
         } else if root.live == 1 {
@@ -175,6 +194,7 @@ impl Store {
         }
     }
 
+    #[inline(never)]
     /// Finds a grid for an entry, makes one if there is room for it, or leaves it loose.
     fn place(&mut self, entry: u32) {
         let (index, start, geometry) = {
@@ -221,6 +241,7 @@ impl Store {
     }
 
     /// Forgets a region.
+    #[inline]
     pub(super) fn remove(&mut self, entry: u32) {
         let Entry { root: index, geometry, grid, .. } = self.entries[entry];
         if grid == NONE {
@@ -263,6 +284,7 @@ impl Store {
         }
     }
 
+    #[inline]
     fn list_in_grid(&mut self, entry: u32, index: u32, placement: Placement) {
         let bucket = self.bucket(index, placement.corner);
         let bucket_next = std::mem::replace(&mut self.buckets[bucket], entry);
@@ -282,6 +304,7 @@ impl Store {
         }
     }
 
+    #[inline]
     fn unlist_from_grid(&mut self, entry: u32, index: u32) {
         let Entry { start, corner, geometry, bucket_next, root, previous, next, .. } = self.entries[entry];
         let bucket = self.bucket(index, corner);
@@ -312,6 +335,7 @@ impl Store {
         }
     }
 
+    #[inline]
     fn bridge(&mut self, previous: u32, next: u32) {
         if previous != NONE {
             self.entries[previous].next = next;
