@@ -1,15 +1,19 @@
-//! Every environment variable that a text names exists in the one table of settings; the README's table is that table, word for word; and each
-//! setting has the builder option that it promises.
+//! Every environment variable that a text names exists in a table of settings; the README's table is those tables, word for word; and each setting
+//! of the runtime has the builder option that it promises.
 
 use super::Complaint;
 use crate::tree::File;
 
-/// The one table of settings: structs whose fields are these texts.
+/// The table of the runtime's settings: structs whose fields are texts. A crate that stands apart from the runtime has one of its own, in a file of
+/// the same name.
 const TABLE: &str = "runtime-core/src/settings.rs";
+const TABLES: &str = "/src/settings.rs";
 const PREFIX: &str = "PREWIRE_";
 
 /// What the table says of one setting.
 struct Setting<'a> {
+    /// The path of the table.
+    table: &'a str,
     environment: &'a str,
     builder: &'a str,
     accepts: &'a str,
@@ -28,10 +32,14 @@ impl Setting<'_> {
 }
 
 pub(super) fn check(files: &[File]) -> Vec<Complaint> {
-    let table = files.iter().find(|file| file.path == TABLE);
-    let settings = table.map(|file| settings(&file.text)).unwrap_or_default();
+    let tables: Vec<_> = files.iter().filter(|file| file.path.ends_with(TABLES)).collect();
+    if tables.is_empty() {
+        say!("note: there is no table of settings, such as {TABLE}; settings are not checked");
+        return Vec::new();
+    }
+    let settings: Vec<_> = tables.iter().flat_map(|table| settings(table)).collect();
     let mut complaints = Vec::new();
-    for file in files.iter().filter(|file| ["rs", "md"].contains(&file.extension()) && file.path != TABLE) {
+    for file in files.iter().filter(|file| ["rs", "md"].contains(&file.extension()) && !file.path.ends_with(TABLES)) {
         for (index, line) in file.text.lines().enumerate() {
             for name in
                 names(line).into_iter().filter(|name| !settings.iter().any(|setting| setting.environment == *name))
@@ -39,44 +47,48 @@ pub(super) fn check(files: &[File]) -> Vec<Complaint> {
                 complaints.push(Complaint::at(
                     file,
                     index + 1,
-                    format!("{name} is not in the table of settings, {TABLE}"),
+                    format!("{name} is in no table of settings, such as {TABLE}"),
                 ));
             }
         }
-    }
-    if table.is_none() {
-        say!(
-            "note: there is no table of settings at {TABLE}; {} mentions of settings are not checked",
-            complaints.len()
-        );
-        return Vec::new();
     }
     let readme = files.iter().find(|file| file.path == "README.md").map_or("", |file| file.text.as_str());
     for setting in &settings {
         let row = setting.row();
         if !readme.lines().any(|line| line == row) {
-            complaints.push(Complaint::about(
-                "README.md",
-                format!("its table of settings lacks this row of {TABLE}:\n{row}"),
-            ));
-        }
-        let option = format!("pub fn {}(", setting.builder);
-        let assembly = |file: &&File| file.path.starts_with("prewire/src/");
-        let has_builder = files.iter().filter(assembly).any(|file| file.text.contains("Builder"));
-        if has_builder && !files.iter().filter(assembly).any(|file| file.text.contains(&option)) {
-            let text = format!(
-                "{} promises the builder option `{}`, which prewire/src does not have",
-                setting.environment, setting.builder
-            );
-            complaints.push(Complaint::about(TABLE, text));
+            let text = format!("its table of settings lacks this row of {}:\n{row}", setting.table);
+            complaints.push(Complaint::about("README.md", text));
         }
     }
+    complaints.extend(missing_options(files, &settings));
     complaints
 }
 
+/// The settings of the runtime whose builder option the assembly does not have. As long as there is no builder at all, none is missing.
+fn missing_options(files: &[File], settings: &[Setting<'_>]) -> Vec<Complaint> {
+    let assembly: Vec<_> = files.iter().filter(|file| file.path.starts_with("prewire/src/")).collect();
+    if !assembly.iter().any(|file| file.text.contains("Builder")) {
+        return Vec::new();
+    }
+    let missing = |setting: &&Setting<'_>| {
+        let option = format!("pub fn {}(", setting.builder);
+        setting.table == TABLE && !assembly.iter().any(|file| file.text.contains(&option))
+    };
+    let complaint = |setting: &Setting<'_>| {
+        let text = format!(
+            "{} promises the builder option `{}`, which prewire/src does not have",
+            setting.environment, setting.builder
+        );
+        Complaint::about(TABLE, text)
+    };
+    settings.iter().filter(missing).map(complaint).collect()
+}
+
 /// The settings of the table, each from its `environment` to the next one's.
-fn settings(text: &str) -> Vec<Setting<'_>> {
-    text.split("Setting {")
+fn settings(table: &File) -> Vec<Setting<'_>> {
+    table
+        .text
+        .split("Setting {")
         .map(|part| {
             let field = |name: &str| {
                 let start = part.find(&format!("{name}: \""))? + name.len() + 3;
@@ -86,6 +98,7 @@ fn settings(text: &str) -> Vec<Setting<'_>> {
         })
         .filter_map(|(environment, field)| {
             Some(Setting {
+                table: &table.path,
                 environment: environment?,
                 builder: field("builder").unwrap_or_default(),
                 accepts: field("accepts").unwrap_or_default(),
