@@ -1,1 +1,33 @@
-//! The A2/A3 chip: topology, register map, timing, quirks.
+//! The A2/A3 chip: topology, register map, timing, rates and element types, as data for the simulated platform.
+//!
+//! `prewire-platform-a5` has the same files with the other values.
+
+mod data_types;
+mod rates;
+mod registers;
+mod timing;
+mod topology;
+
+use prewire_runtime_core::chip::ChipSpec;
+
+/// The A2/A3 chip.
+pub fn chip() -> ChipSpec {
+    ChipSpec {
+        name: topology::NAME,
+        clusters: topology::CLUSTERS,
+        dies: topology::DIES,
+        threads_default: topology::THREADS_DEFAULT,
+        threads_max: topology::THREADS_MAX,
+        counter_hz: timing::COUNTER_HZ,
+        registers: registers::MAP,
+        coherent: topology::COHERENT,
+        latencies: timing::LATENCIES,
+        rates: rates::RATES,
+        data_types: data_types::KNOWN,
+        exit_deadline_ms: timing::EXIT_DEADLINE_MS,
+        handshake_deadline_ms: timing::HANDSHAKE_DEADLINE_MS,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! How fast the chip's clocks and registers are.
+//!
+//! The figures are those that the public runtime hw-native-sys/simpler states; it measured them on the chip before this one and states none of its own for this one.
+
+use prewire_runtime_core::chip::Latencies;
+
+/// Ticks per second of the system counter.
+pub(crate) const COUNTER_HZ: u64 = 1_000_000_000;
+
+/// Latencies: a condition register read in 95 to 105 ns, a register written in 5 ns, a token seen after 140 ns, an end seen after 180 ns at best and
+/// 600 ns on average, a kernel started 280 to 350 ns behind its token, a submit of 874 ns, and 100 ns for each of many consumers released.
+pub(crate) const LATENCIES: Latencies = Latencies {
+    register_read_ns: (95, 105),
+    register_write_ns: 5,
+    dispatch_ns: 140,
+    completion_ns: (180, 600),
+    start_ns: (280, 350),
+    submit_ns: 874,
+    resolve_ns: 100,
+};
+
+/// How long all cores together may take to leave.
+pub(crate) const EXIT_DEADLINE_MS: u64 = 1_000;
+
+/// How long a core may take to announce itself. Public runs have seen skews of several seconds between parties that start together.
+pub(crate) const HANDSHAKE_DEADLINE_MS: u64 = 5_000;

@@ -1,0 +1,1 @@
+//! Barriers and pipes, and how waits end.

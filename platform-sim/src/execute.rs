@@ -1,0 +1,238 @@
+//! Running a dispatch on a core: what happens between the token in one register and the FIN in the other.
+
+use crate::bus::RegisterBus;
+use crate::core::POISON;
+use crate::fault::Fault;
+use crate::kernels::Entry;
+use crate::pool::{Pool, Serve};
+use crate::recorder::Execution;
+use crate::sim::Shared;
+use prewire_runtime_core::id::CoreId;
+use prewire_runtime_core::kernel::{CKernel, KernelCall, KernelContext, KernelError};
+use prewire_runtime_core::platform::{BlockFailure, DispatchPayload, Outcome};
+use prewire_runtime_core::port::{Condition, Token};
+use std::any::Any;
+use std::ffi::{CStr, c_char, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
+
+/// Room for a C kernel's text.
+const TEXT_BYTES: usize = 256;
+
+impl<B: RegisterBus> Shared<B> {
+    /// Runs a dispatch on a core that has no fault and is not recorded.
+    ///
+    /// # Safety
+    /// The token was written to the core and its payload put; this thread alone plays the core.
+    #[inline]
+    pub(crate) unsafe fn run_plain(&self, core: CoreId, token: Token) {
+        let state = &self.cores[core.index()];
+        self.bus.write_condition(core, Condition::Started(token).to_register());
+        state.start(token);
+        // SAFETY: by contract the place is the core's.
+        let payload = unsafe { state.payload(token) };
+        // SAFETY: a run began and by contract the payload's arguments are valid.
+        let result = unsafe { self.call(payload) };
+        let outcome = if result.is_ok() && !state.registered.load(Ordering::Relaxed) {
+            Outcome::Ok
+        } else {
+            self.settle(core, token, result)
+        };
+        state.set_outcome(token, outcome);
+        state.end();
+        self.bus.write_condition(core, Condition::Finished(token).to_register());
+    }
+
+    /// Runs a dispatch with everything that may come with it: a fault, a record, siblings. `behind` says that it was pre-loaded.
+    ///
+    /// # Safety
+    /// As for [`Shared::run_plain`].
+    pub(crate) unsafe fn run_with_care(&self, core: CoreId, token: Token, behind: bool) {
+        let state = &self.cores[core.index()];
+        let fault = self.fault(core);
+        if fault == Some(Fault::RepeatsFin) {
+            let last = state.last_finished.load(Ordering::Relaxed);
+            if let Some(last) = Token::from_register(last) {
+                self.bus.write_condition(core, Condition::Finished(last).to_register());
+            }
+        }
+        self.bus.write_condition(core, Condition::Started(token).to_register());
+        state.start(token);
+        if behind {
+            // Only now is it plain that the dispatch before it has ended.
+            self.ring(core);
+        }
+        // SAFETY: by contract the place is the core's.
+        let payload = unsafe { state.payload(token) };
+        let recording = self.recording.load(Ordering::Relaxed);
+        let start_ns = if recording { self.clock.now_ns() } else { 0 };
+        if let Some(Fault::Slow(time)) = fault {
+            std::thread::sleep(time);
+        }
+        let result = if fault == Some(Fault::Hangs) {
+            self.hang(payload)
+        } else {
+            // SAFETY: a run began and by contract the payload's arguments are valid.
+            unsafe { self.call(payload) }
+        };
+        if recording {
+            let (task, kernel, block, part) = (payload.task, payload.kernel, payload.block, payload.part);
+            let end_ns = self.clock.now_ns();
+            self.recorder.push(Execution { core, task, kernel, block, part, token, start_ns, end_ns });
+        }
+        let member = state.aside(token).lock().expect(POISON).member.take();
+        if let Some(member) = member {
+            let failure = result.as_ref().err().map(|error| error.text.as_str());
+            self.cohorts.leave(&member, failure);
+        }
+        let outcome = self.settle(core, token, result);
+        match fault {
+            Some(Fault::DamagesConditionCount) => {
+                state.aside(token).lock().expect(POISON).conditions.damage_count();
+            }
+            Some(Fault::DamagesConditionKind) => {
+                state.aside(token).lock().expect(POISON).conditions.damage_kinds();
+            }
+            _ => {}
+        }
+        state.set_outcome(token, outcome);
+        state.end();
+        let finished = Condition::Finished(token).to_register();
+        self.bus.write_condition(core, finished);
+        if fault == Some(Fault::RepeatsFin) {
+            self.bus.write_condition(core, finished);
+            state.last_finished.store(token.to_register(), Ordering::Relaxed);
+        }
+    }
+
+    /// Calls the kernel of a payload.
+    ///
+    /// # Safety
+    /// Within a run; the payload's arguments are valid until the call returns.
+    #[inline]
+    unsafe fn call(&self, payload: &DispatchPayload) -> Result<(), KernelError> {
+        // SAFETY: the table is written only between runs.
+        let kernels = unsafe { &*self.kernels.get() };
+        match kernels.get(payload.kernel) {
+            Entry::Rust(function) => {
+                // SAFETY: the table keeps the closure.
+                let function = unsafe { &*function };
+                // SAFETY: by contract.
+                let context = unsafe { KernelContext::new(payload, self) };
+                catch_unwind(AssertUnwindSafe(|| function(&context))).unwrap_or_else(|panic| Err(panicked(&*panic)))
+            }
+            // SAFETY: by contract, and the table keeps what the function needs.
+            Entry::C(function, user) => unsafe { call_c(function, user, payload) },
+            Entry::Missing => Err(missing(payload)),
+        }
+    }
+
+    /// Leaves beside the core's place what is unusual about a dispatch's end.
+    fn settle(&self, core: CoreId, token: Token, result: Result<(), KernelError>) -> Outcome {
+        let state = &self.cores[core.index()];
+        let registered = state.registered.swap(false, Ordering::Relaxed);
+        match result {
+            Ok(()) if registered => Outcome::Deferred,
+            Ok(()) => Outcome::Ok,
+            Err(KernelError { code, text }) => {
+                state.aside(token).lock().expect(POISON).failure = Some(BlockFailure { code, text });
+                Outcome::Failed
+            }
+        }
+    }
+
+    /// What a core does that never ends its dispatch.
+    fn hang(&self, payload: &DispatchPayload) -> Result<(), KernelError> {
+        while !self.is_over(payload) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(KernelError::new(KernelError::CANCELLED, "the core hung until the run was ended"))
+    }
+
+    /// Wakes the core's owner if it sleeps, behind a store to the core's condition register.
+    pub(crate) fn ring(&self, core: CoreId) {
+        if !cfg!(prewire_mutation = "finish_without_fence") {
+            // The store and the look at the sleepers must not change places; the sleeper has the same fence between its announcement and its look.
+            fence(Ordering::SeqCst);
+        }
+        let owner = self.graph.owner_of(core);
+        if self.graph.bells.idle() >> owner & 1 != 0 {
+            self.graph.bells.ring(owner);
+        }
+    }
+}
+
+impl<B: RegisterBus> Serve for Shared<B> {
+    fn serve(self: &Arc<Self>, core: CoreId, pool: &Arc<Pool>) {
+        let state = &self.cores[core.index()];
+        let mut behind = state.behind.swap(false, Ordering::Relaxed);
+        loop {
+            let Some(token) = Token::from_register(self.bus.read_dispatch(core) as u32) else {
+                // Told to leave; what was pre-loaded is not run.
+                self.leave(core);
+                return;
+            };
+            // SAFETY: the token was just read from the register and has not ended.
+            let payload = unsafe { state.payload(token) };
+            if payload.concurrent && !Arc::ptr_eq(pool, &self.companions) {
+                state.behind.store(behind, Ordering::Relaxed);
+                self.companions.submit(core, self);
+                return;
+            }
+            // SAFETY: whoever raised `pending` from 0 brought the core to this thread, and nobody else has it before it is 0 again.
+            unsafe { self.run_with_care(core, token, behind) };
+            self.ring(core);
+            if state.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+                return;
+            }
+            behind = true;
+        }
+    }
+}
+
+/// Calls a C kernel.
+///
+/// # Safety
+/// The payload's arguments are valid until the call returns, and the function is one that takes them.
+unsafe fn call_c(function: CKernel, user: usize, payload: &DispatchPayload) -> Result<(), KernelError> {
+    let mut text: [c_char; TEXT_BYTES] = [0; TEXT_BYTES];
+    let mut call = KernelCall {
+        tensors: payload.tensors,
+        tensor_count: usize::from(payload.tensor_count),
+        scalars: payload.scalars,
+        scalar_count: usize::from(payload.scalar_count),
+        block_index: payload.block,
+        block_count: payload.blocks,
+        part: u32::from(payload.part),
+        user: user as *mut c_void,
+        text: text.as_mut_ptr(),
+        text_bytes: TEXT_BYTES,
+    };
+    // SAFETY: by contract.
+    let code = unsafe { function(&raw mut call) };
+    if code == 0 {
+        return Ok(());
+    }
+    // A text without an end is cut.
+    text[TEXT_BYTES - 1] = 0;
+    // SAFETY: the last byte is NUL.
+    let text = unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy();
+    Err(KernelError::new(code, if text.is_empty() { "the kernel left no text" } else { &*text }))
+}
+
+#[cold]
+fn panicked(panic: &(dyn Any + Send)) -> KernelError {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".to_owned());
+    KernelError::new(KernelError::PANIC, text)
+}
+
+#[cold]
+fn missing(payload: &DispatchPayload) -> KernelError {
+    KernelError::new(KernelError::ACCESS, format!("kernel {} is not registered", payload.kernel.0))
+}

@@ -1,0 +1,3 @@
+//! Allocation, ranges, and what lost kernels and missing coherence do to them.
+
+use super::*;

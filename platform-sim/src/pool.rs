@@ -1,0 +1,205 @@
+//! Threads that run cores: started when needed, kept, asleep when idle.
+//!
+//! A pool runs as many cores at once as it is allowed to, which at first is one per processor: a kernel that computes gains nothing from a rival
+//! for its processor. Kernels may sleep, however, and then cores that wait for a thread would stand still while the machine idles. So while cores
+//! wait, one thread watches: if none of them has been taken for a while and the process leaves processor time unused, more may run at once.
+
+use prewire_runtime_core::id::CoreId;
+use rustix::time::{ClockId, clock_gettime};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How often waiting cores are looked after.
+const WATCH: Duration = Duration::from_millis(2);
+
+/// How long no waiting core may be taken before another one may run although the processors are busy: kernels that poll look like kernels that
+/// compute.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Share of the processors' time below which there is room for more kernels.
+const BUSY: f64 = 0.6;
+
+const POISON: &str = "no code panics while it holds a pool";
+
+/// What a thread of a pool does with a core.
+pub(crate) trait Serve: Send + Sync + 'static {
+    /// Runs what the core has to do.
+    fn serve(self: &Arc<Self>, core: CoreId, pool: &Arc<Pool>);
+}
+
+/// A pool.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    name: &'static str,
+    /// Cores that may run at once as long as kernels compute.
+    base: usize,
+    /// Cores that may run at once in any case.
+    limit: usize,
+    state: Mutex<State>,
+    work: Condvar,
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<CoreId>,
+    /// Threads that have not ended.
+    threads: usize,
+    /// Threads that sleep, or have been woken and do not know it yet.
+    idle: usize,
+    /// Threads that run a core.
+    active: usize,
+    /// How many may.
+    permitted: usize,
+    /// Cores taken so far.
+    taken: u64,
+    /// Whether a thread watches the waiting cores.
+    watched: bool,
+    stopping: bool,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    pub(crate) fn new(name: &'static str, base: usize, limit: usize) -> Self {
+        let state = State { permitted: base, waiting: VecDeque::with_capacity(limit), ..State::default() };
+        Pool { name, base, limit, state: Mutex::new(state), work: Condvar::new(), ended: Condvar::new() }
+    }
+
+    /// Brings a core to a thread.
+    pub(crate) fn submit<S: Serve>(self: &Arc<Self>, core: CoreId, server: &Arc<S>) {
+        let mut state = self.state.lock().expect(POISON);
+        state.waiting.push_back(core);
+        self.call(&mut state, server);
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.state.lock().expect(POISON).threads
+    }
+
+    /// Sees to it that as many threads are awake as may run a waiting core, or one to watch.
+    fn call<S: Serve>(self: &Arc<Self>, state: &mut State, server: &Arc<S>) {
+        let room = state.permitted.saturating_sub(state.active);
+        let wanted = match state.waiting.len().min(room) {
+            0 if state.waiting.is_empty() || state.watched || self.base == self.limit => 0,
+            0 => 1,
+            wanted => wanted,
+        };
+        if wanted == 0 {
+            return;
+        }
+        if wanted <= state.idle {
+            self.work.notify_one();
+            return;
+        }
+        let (pool, server) = (Arc::clone(self), Arc::clone(server));
+        let started = thread::Builder::new().name(format!("prewire-{}", self.name)).spawn(move || pool.run(&server));
+        match started {
+            Ok(handle) => {
+                state.threads += 1;
+                state.handles.push(handle);
+            }
+            // Out of threads: those that there are do the work, later.
+            Err(_) if state.threads > 0 => self.work.notify_one(),
+            Err(error) => panic!("no thread can be started to run the simulated cores: {error}"),
+        }
+    }
+
+    fn run<S: Serve>(self: Arc<Self>, server: &Arc<S>) {
+        let mut state = self.state.lock().expect(POISON);
+        while !state.stopping {
+            if state.waiting.is_empty() {
+                state.permitted = state.active.clamp(self.base, self.limit);
+                state = self.sleep(state);
+            } else if state.active < state.permitted {
+                state = self.take(state, server);
+            } else if !state.watched && self.base < self.limit {
+                state = self.watch(state);
+            } else {
+                state = self.sleep(state);
+            }
+        }
+        state.threads -= 1;
+        self.ended.notify_all();
+    }
+
+    fn sleep<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.idle += 1;
+        state = self.work.wait(state).expect(POISON);
+        state.idle -= 1;
+        state
+    }
+
+    /// Runs the core that has waited longest.
+    fn take<'a, S: Serve>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        server: &Arc<S>,
+    ) -> MutexGuard<'a, State> {
+        let core = state.waiting.pop_front().expect("the caller saw one");
+        state.active += 1;
+        state.taken += 1;
+        // The next waiting core, if it may run, needs a thread too.
+        self.call(&mut state, server);
+        drop(state);
+        server.serve(core, self);
+        let mut state = self.state.lock().expect(POISON);
+        state.active -= 1;
+        state
+    }
+
+    /// Watches the waiting cores until one is taken or more may run.
+    fn watch<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.watched = true;
+        let since = Instant::now();
+        let taken = state.taken;
+        while !state.stopping && !state.waiting.is_empty() && state.taken == taken && state.active >= state.permitted {
+            let (began, used) = (Instant::now(), processor_time());
+            state = self.work.wait_timeout(state, WATCH).expect(POISON).0;
+            let (elapsed, used) = (began.elapsed(), processor_time().saturating_sub(used));
+            if state.taken != taken || elapsed < WATCH {
+                continue;
+            }
+            if used.as_secs_f64() < BUSY * elapsed.as_secs_f64() * self.base as f64 {
+                state.permitted = (2 * state.permitted).min(self.limit);
+            } else if since.elapsed() >= PATIENCE && state.permitted < 2 * self.base + 2 {
+                state.permitted = (state.permitted + 1).min(self.limit);
+            }
+        }
+        state.watched = false;
+        state
+    }
+
+    /// Ends the threads and joins them; those that are still in a kernel at the deadline are left behind.
+    pub(crate) fn stop(&self, deadline: Instant) {
+        let mut state = self.state.lock().expect(POISON);
+        state.stopping = true;
+        self.work.notify_all();
+        while state.threads > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.ended.wait_timeout(state, left).expect(POISON).0;
+        }
+        let all = state.threads == 0;
+        let handles = std::mem::take(&mut state.handles);
+        drop(state);
+        for handle in handles {
+            if all || handle.is_finished() {
+                // A panic of a thread of ours was printed by its hook; there is nobody left to tell.
+                let _ = handle.join();
+            }
+        }
+    }
+}
+
+/// Processor time that this process has used.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[cfg(test)]
+mod tests;
