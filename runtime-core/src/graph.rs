@@ -276,14 +276,14 @@ impl Graph {
         }
     }
 
-    /// Drops a hold and wakes the orchestrator if that may be what it waits for.
+    /// Drops a hold and wakes the orchestrator if it sleeps: it may wait for the slot, or for the task's end, which precedes the release of the
+    /// task's own hold.
     #[inline]
     pub fn release(&self, slot: &Slot) {
-        if slot.release() {
-            fence_behind_rmw();
-            if self.bells.idle() >> self.orchestrator_bell() & 1 != 0 {
-                self.bells.ring(self.orchestrator_bell());
-            }
+        slot.release();
+        fence_behind_rmw();
+        if self.bells.idle() >> self.orchestrator_bell() & 1 != 0 {
+            self.bells.ring(self.orchestrator_bell());
         }
     }
 

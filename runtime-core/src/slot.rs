@@ -331,6 +331,12 @@ impl Slot {
         self.pending.fetch_sub(own, arrival()) == own
     }
 
+    /// Ends the wiring of a task that is linked to no producer: it is ready, and as nobody else knows it yet no read-modify-write is needed.
+    #[inline]
+    pub fn finish_unlinked(&self) {
+        self.pending.store(0, Ordering::Relaxed);
+    }
+
     /// One producer is done. True if the task is now ready: the caller, and nobody else, routes it.
     #[inline]
     #[must_use]
@@ -376,6 +382,14 @@ impl Slot {
         let before = self.holds.fetch_sub(1, order);
         debug_assert_ne!(before, 0, "a hold was given back twice");
         before == 1
+    }
+
+    /// Drops every hold of a task whose run was ended before it was over.
+    ///
+    /// # Safety
+    /// Only the orchestrator, when nobody else touches slots any more.
+    pub unsafe fn abandon(&self) {
+        self.holds.store(0, Ordering::Relaxed);
     }
 
     /// Whether nobody holds the slot. Only the orchestrator asks; a yes lets it reuse everything the slot owns.

@@ -162,6 +162,7 @@ pub enum Placement {
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'a> {
     pub(crate) kernels: [Option<KernelId>; 3],
+    pub(crate) dummy: bool,
     pub(crate) arguments: &'a [Argument<'a>],
     pub(crate) scalars: &'a [Scalar],
     pub(crate) dependencies: &'a [Dependency],
@@ -188,6 +189,7 @@ impl<'a> Task<'a> {
     const fn with_kernels(kernels: [Option<KernelId>; 3]) -> Self {
         Task {
             kernels,
+            dummy: false,
             arguments: &[],
             scalars: &[],
             dependencies: &[],
@@ -218,7 +220,9 @@ impl<'a> Task<'a> {
 
     /// A task that only orders: dependencies and no kernel.
     pub const fn dummy() -> Self {
-        Self::with_kernels([None, None, None])
+        let mut task = Self::with_kernels([None, None, None]);
+        task.dummy = true;
+        task
     }
 
     /// The tensor arguments.
@@ -310,6 +314,12 @@ impl<'a> Task<'a> {
     #[inline]
     pub const fn kernels_named(&self) -> [Option<KernelId>; 3] {
         self.kernels
+    }
+
+    /// Whether the task is meant to have no kernel.
+    #[inline]
+    pub const fn is_dummy(&self) -> bool {
+        self.dummy
     }
 
     /// The tensor arguments.

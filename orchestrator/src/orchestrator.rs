@@ -1,0 +1,393 @@
+//! The orchestrator: what it is made of, and the life of a run.
+
+use crate::config::OrchestratorConfig;
+use crate::edge_set::EdgeSet;
+use crate::external::External;
+use crate::index::{Index, IndexOptions};
+use crate::log::EdgeLog;
+use crate::report::{OrchestratorReport, Usage};
+use crate::rings::{Ring, RingPlace, argument_units};
+use crate::scopes::{ScopeMode, Scopes};
+use crate::submit::Scratch;
+use prewire_runtime_core::chip::ChipSpec;
+use prewire_runtime_core::error::{Fatal, Refusal, SubmitError};
+use prewire_runtime_core::graph::Graph;
+use prewire_runtime_core::id::{BufferId, RING_COUNT, RingIndex, SlotIndex, TaskId};
+use prewire_runtime_core::kernel::KernelSet;
+use prewire_runtime_core::memory::{DeviceMemory, OutOfMemory};
+use prewire_runtime_core::slot::Ordinal;
+use prewire_runtime_core::task::{HEAP_ALIGNMENT_BYTES, MAX_SCOPE_DEPTH, MAX_TENSORS};
+use prewire_runtime_core::waiting::Blocking;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// What the outputs of a task with a slot were, as far as later tasks need to know.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Creator {
+    /// The number of the first output's buffer.
+    pub(crate) first_buffer: u64,
+    /// One bit per output that a later task overwrote whole, so that the creator's failure no longer concerns its readers.
+    pub(crate) overwritten: u32,
+}
+
+/// Says what a task that an access waits for is doing, beyond what the graph knows: `Some("running on AIV_3")`.
+pub(crate) type Describe = dyn Fn(SlotIndex, TaskId) -> Option<String> + Send;
+
+/// Builds the graph of one run after the other.
+///
+/// It belongs to one thread at a time; it may be sent to another, but not shared.
+pub struct Orchestrator {
+    pub(crate) config: OrchestratorConfig,
+    pub(crate) graph: Arc<Graph>,
+    pub(crate) memory: Arc<dyn DeviceMemory>,
+    pub(crate) chip: ChipSpec,
+    /// One bit per element type that the chip's kernels know.
+    pub(crate) known_types: u32,
+    pub(crate) kernels: Arc<KernelSet>,
+    /// Whether blocks that wait for one another can run at the same time.
+    pub(crate) concurrency: bool,
+    pub(crate) rings: [Ring; RING_COUNT],
+    /// The ring of the innermost scope.
+    pub(crate) ring: RingIndex,
+    pub(crate) scopes: Scopes,
+    pub(crate) index: Index,
+    pub(crate) edge_set: EdgeSet,
+    pub(crate) creators: Box<[Creator]>,
+    pub(crate) external: External,
+    /// Pieces of external memory got one key while tasks of both may be live: all of them must end before anything else is looked up.
+    pub(crate) pieces_joined: bool,
+    pub(crate) scratch: Scratch,
+    /// The failed tasks of this run that are reclaimed, with their causes.
+    pub(crate) failed: BTreeMap<TaskId, Ordinal>,
+    pub(crate) ordinal: Ordinal,
+    pub(crate) next_buffer: u64,
+    pub(crate) tasks: u64,
+    pub(crate) allocations: u64,
+    pub(crate) joins: u64,
+    pub(crate) refused: Option<Refusal>,
+    ended_run: Option<OrchestratorReport>,
+    pub(crate) log: EdgeLog,
+    pub(crate) describe: Option<Box<Describe>>,
+    not_sync: PhantomData<Cell<()>>,
+}
+
+impl std::fmt::Debug for Orchestrator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Orchestrator").field("usage", &self.usage()).field("depth", &self.scope_depth()).finish()
+    }
+}
+
+impl Orchestrator {
+    /// An orchestrator that builds graphs in `graph`, which was made with [`OrchestratorConfig::graph_sizes`] of the same configuration. Its heaps
+    /// are taken from `memory` and given back when it is dropped.
+    ///
+    /// # Errors
+    /// If the heaps cannot be had; then nothing is kept.
+    ///
+    /// # Panics
+    /// If the graph has fewer slots, edges or argument units than the configuration asks for, or a window is no power of two.
+    pub fn new(
+        config: OrchestratorConfig,
+        graph: Arc<Graph>,
+        memory: Arc<dyn DeviceMemory>,
+        chip: &ChipSpec,
+    ) -> Result<Self, OutOfMemory> {
+        let sizes = config.graph_sizes(graph.progress.len(), chip.cores() as usize);
+        assert!(
+            graph.slots.len() >= sizes.slots
+                && graph.edges.len() >= sizes.edges
+                && graph.arguments.len() >= sizes.argument_units,
+            "the graph was built for smaller rings than the orchestrator"
+        );
+        let heap_bytes = config.heap_bytes.map(|bytes| bytes.next_multiple_of(HEAP_ALIGNMENT_BYTES));
+        let heaps = allocate_heaps(&*memory, heap_bytes)?;
+        let (mut first_slot, mut first_edge, mut first_unit) = (0, 0, 0);
+        let rings = std::array::from_fn(|ring| {
+            let place = RingPlace {
+                index: RingIndex(ring as u8),
+                first_slot,
+                window: config.window[ring],
+                first_edge,
+                edges: config.edges[ring],
+                first_unit,
+                heap_address: heaps[ring],
+                heap_bytes: heap_bytes[ring],
+            };
+            first_slot += place.window;
+            first_edge += place.edges;
+            first_unit += argument_units(place.window);
+            Ring::new(place, config.first_sequence)
+        });
+        let entries = config.index_entries as usize;
+        let index = Index::new(&IndexOptions {
+            entries,
+            touches: entries.saturating_mul(4),
+            slots: sizes.slots,
+            arguments: MAX_TENSORS + 1,
+            hazards: config.hazards,
+        });
+        Ok(Orchestrator {
+            known_types: chip.data_types.iter().fold(0, |known, data_type| known | 1 << data_type.index()),
+            chip: chip.clone(),
+            kernels: Arc::default(),
+            concurrency: true,
+            rings,
+            ring: RingIndex::of_depth(0),
+            scopes: Scopes::new(),
+            index,
+            edge_set: EdgeSet::new(sizes.slots),
+            creators: vec![Creator::default(); sizes.slots].into_boxed_slice(),
+            external: External::default(),
+            pieces_joined: false,
+            scratch: Scratch::new(),
+            failed: BTreeMap::new(),
+            ordinal: 0,
+            next_buffer: 0,
+            tasks: 0,
+            allocations: 0,
+            joins: 0,
+            refused: None,
+            ended_run: None,
+            log: EdgeLog::default(),
+            describe: None,
+            config,
+            graph,
+            memory,
+            not_sync: PhantomData,
+        })
+    }
+
+    /// Gives the reports of data accesses that wait too long a voice that knows more than the graph does, such as which core runs a task.
+    pub fn describe_with(&mut self, describe: impl Fn(SlotIndex, TaskId) -> Option<String> + Send + 'static) {
+        self.describe = Some(Box::new(describe));
+    }
+
+    /// Begins a run with these kernels. [`Orchestrator::after_run`] has ended the one before, and [`Graph`]'s run state has begun this one.
+    ///
+    /// Without `concurrency` tasks whose blocks or parts run at the same time are refused.
+    pub fn begin_run(&mut self, run: u32, kernels: Arc<KernelSet>, concurrency: bool) {
+        debug_assert_eq!(self.graph.run.run(), run, "the graph's run state is that of another run");
+        debug_assert!(self.rings.iter().all(|ring| ring.live() == 0), "the run before was not cleaned up");
+        self.scratch.learn_kernels(&kernels);
+        self.kernels = kernels;
+        self.concurrency = concurrency;
+        self.scopes.restart();
+        self.ring = RingIndex::of_depth(0);
+        for ring in &mut self.rings {
+            ring.clear();
+        }
+        self.index.clear();
+        self.failed.clear();
+        self.pieces_joined = false;
+        self.ordinal = 0;
+        self.tasks = 0;
+        self.allocations = 0;
+        self.joins = 0;
+        self.refused = None;
+        self.ended_run = None;
+        self.log.clear();
+    }
+
+    /// Opens a scope.
+    ///
+    /// # Errors
+    /// More than 64 scopes, an automatic scope inside a manual one, a run that has ended.
+    pub fn open_scope(&mut self, mode: ScopeMode) -> Result<(), SubmitError> {
+        self.check_run()?;
+        if self.scopes.depth() == MAX_SCOPE_DEPTH {
+            return Err(self.refuse(Refusal::TooDeep { limit: MAX_SCOPE_DEPTH }));
+        }
+        if mode == ScopeMode::Automatic && self.scopes.innermost().manual {
+            return Err(self.refuse(Refusal::AutomaticInManual));
+        }
+        self.scopes.open(mode == ScopeMode::Manual);
+        self.ring = self.scopes.innermost().ring;
+        Ok(())
+    }
+
+    /// Closes the innermost scope. Handles of the outputs of its tasks die with it. After a fatal it still closes, so that scopes stay balanced.
+    ///
+    /// # Errors
+    /// Only the root is open, or the run has ended.
+    pub fn close_scope(&mut self) -> Result<(), SubmitError> {
+        if self.scopes.depth() == 0 {
+            self.check_run()?;
+            return Err(self.refuse(Refusal::NoOpenScope));
+        }
+        self.close_innermost();
+        self.check_run()
+    }
+
+    fn close_innermost(&mut self) {
+        let closed = self.scopes.close();
+        let ring = &mut self.rings[closed.ring.index()];
+        if closed.set_mark {
+            ring.kept_from = crate::rings::NOTHING_KEPT;
+        }
+        ring.patience = 0;
+        self.ring = self.scopes.innermost().ring;
+    }
+
+    /// How many scopes are open inside the root.
+    pub fn scope_depth(&self) -> usize {
+        self.scopes.depth()
+    }
+
+    /// Registers memory of the user. Tensors over it carry the returned key; registrations that overlap share one.
+    pub fn register_external(&mut self, address: u64, bytes: u64) -> BufferId {
+        let (key, joined) = self.external.register(address, bytes);
+        self.pieces_joined |= joined;
+        key
+    }
+
+    /// Takes one registration of exactly these bytes back. False if there is none. No task that uses them may be live.
+    pub fn unregister_external(&mut self, address: u64, bytes: u64) -> bool {
+        self.external.unregister(address, bytes)
+    }
+
+    /// Ends the run with code 9 and a text of the user's.
+    ///
+    /// Returns the run's error, which is an earlier one if there was one.
+    pub fn fail(&mut self, text: impl Into<String>) -> SubmitError {
+        self.latch(Fatal::Explicit { text: text.into() })
+    }
+
+    /// Ends the orchestration: closes the scopes that are still open and says that no more tasks will come. Returns how many scopes it had to close.
+    pub fn end_run(&mut self, _blocking: &mut dyn Blocking) -> usize {
+        let open = self.scopes.depth();
+        while self.scopes.depth() > 0 {
+            self.close_innermost();
+        }
+        if open > 0 {
+            self.graph
+                .run
+                .note(format!("{open} scopes were still open when the orchestration ended and have been closed"));
+        }
+        self.publish_submitted();
+        self.graph.run.finish_orchestration();
+        self.graph.bells.ring_all();
+        open
+    }
+
+    /// Cleans up when every scheduler has left the run: whatever its tasks still had is taken back, and every handle dies.
+    pub fn after_run(&mut self) {
+        self.scopes.restart();
+        self.ring = RingIndex::of_depth(0);
+        for ring in &mut self.rings {
+            for sequence in ring.tail()..ring.head() {
+                // SAFETY: by the method's contract nobody else touches slots between runs.
+                unsafe { self.graph.slots.get(ring.slot_of(sequence)).abandon() };
+            }
+        }
+        self.ended_run = Some(self.measure());
+        for ring in &mut self.rings {
+            ring.clear();
+        }
+        self.index.clear();
+        self.failed.clear();
+    }
+
+    /// What the run did and needed so far; after [`Orchestrator::after_run`], what the whole run did.
+    pub fn report(&self) -> OrchestratorReport {
+        self.ended_run.clone().unwrap_or_else(|| self.measure())
+    }
+
+    fn measure(&self) -> OrchestratorReport {
+        OrchestratorReport {
+            tasks: self.tasks,
+            allocations: self.allocations,
+            joins: self.joins,
+            peaks: std::array::from_fn(|ring| self.rings[ring].peaks()),
+            capacities: std::array::from_fn(|ring| self.rings[ring].capacities()),
+            index_peak: self.index.peak().entries as u64,
+            index_capacity: self.index.capacity().entries as u64,
+            refused: self.refused.clone(),
+        }
+    }
+
+    /// What is in use now.
+    pub fn usage(&self) -> Usage {
+        let mut usage = Usage { index_entries: self.index.in_use().entries as u64, ..Usage::default() };
+        for (ring, place) in self.rings.iter().zip(&mut usage.rings) {
+            *place = ring.usage();
+        }
+        usage
+    }
+
+    /// The tasks and edges of the run, if [`OrchestratorConfig::record`] asked for them.
+    pub fn log(&self) -> &EdgeLog {
+        &self.log
+    }
+
+    /// The id of the next task that the innermost scope submits.
+    pub fn next_task(&self) -> TaskId {
+        self.rings[self.ring.index()].next_id()
+    }
+
+    /// The slot of a task that has not been reclaimed, for reports.
+    pub fn slot_of(&self, task: TaskId) -> Option<SlotIndex> {
+        let ring = self.rings.get(task.ring().index())?;
+        (ring.tail()..ring.head()).contains(&task.sequence()).then(|| ring.slot_of(task.sequence()))
+    }
+
+    pub(crate) fn publish_submitted(&self) {
+        self.graph.run.publish_submitted(self.tasks + self.joins);
+    }
+
+    /// The run's fatal, if it has ended.
+    #[inline]
+    pub(crate) fn check_run(&self) -> Result<(), SubmitError> {
+        if self.graph.run.is_cancelled() { Err(self.run_fatal()) } else { Ok(()) }
+    }
+
+    #[cold]
+    pub(crate) fn run_fatal(&self) -> SubmitError {
+        let fatal = self.graph.run.fatal();
+        SubmitError::Fatal(fatal.unwrap_or_else(|| Fatal::Explicit { text: "the run has ended".to_owned() }))
+    }
+
+    /// Refuses a call. The first refusal of a run is part of its result.
+    #[cold]
+    pub(crate) fn refuse(&mut self, refusal: Refusal) -> SubmitError {
+        if self.refused.is_none() {
+            self.refused = Some(refusal.clone());
+        }
+        SubmitError::Refused(refusal)
+    }
+
+    /// Ends the run, wakes everybody, and returns the run's first fatal.
+    #[cold]
+    pub(crate) fn latch(&mut self, fatal: Fatal) -> SubmitError {
+        self.graph.run.latch(fatal);
+        self.graph.bells.ring_all();
+        self.run_fatal()
+    }
+}
+
+impl Drop for Orchestrator {
+    fn drop(&mut self) {
+        for ring in &self.rings {
+            // SAFETY: the heaps were allocated in `new`. Whoever built the orchestrator keeps it until no task of its runs is running.
+            unsafe { self.memory.free(ring.heap.address()) };
+        }
+    }
+}
+
+fn allocate_heaps(memory: &dyn DeviceMemory, bytes: [u64; RING_COUNT]) -> Result<[u64; RING_COUNT], OutOfMemory> {
+    let mut heaps = [0; RING_COUNT];
+    for ring in 0..RING_COUNT {
+        match memory.allocate(bytes[ring]) {
+            Ok(address) => heaps[ring] = address,
+            Err(error) => {
+                for &address in &heaps[..ring] {
+                    // SAFETY: allocated above and used by nobody.
+                    unsafe { memory.free(address) };
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(heaps)
+}

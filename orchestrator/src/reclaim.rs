@@ -1,0 +1,80 @@
+//! Taking back what finished tasks had, in the order of submission.
+
+use crate::Orchestrator;
+use prewire_runtime_core::id::{BufferId, RING_COUNT};
+use prewire_runtime_core::slot::NO_CAUSE;
+
+/// Tasks taken back with each submit, at most: more than one, so that a backlog shrinks.
+const WITH_EACH_SUBMIT: u32 = 4;
+
+/// Submits that pass before the oldest task is looked at again after it was found unfinished. Whoever runs it works on the same cache line.
+const PATIENCE: u32 = 16;
+
+/// Rings with fewer live tasks than this report their peaks to the task; above it, to within [`PATIENCE`].
+const EXACT_PEAK: u64 = 512;
+
+impl Orchestrator {
+    /// The bounded number of tasks that each submit takes back, and as many as there are before the ring would hold more than ever before.
+    #[inline]
+    pub(crate) fn reclaim_some(&mut self) {
+        if self.config.record {
+            // A recorded run keeps finished tasks, so that edges to them are seen, until their room is needed.
+            return;
+        }
+        let number = self.ring.index();
+        let ring = &mut self.rings[number];
+        let at_peak = ring.is_at_peak();
+        if ring.patience > 0 && !(at_peak && ring.live() < EXACT_PEAK) {
+            ring.patience -= 1;
+            return;
+        }
+        let most = if at_peak { u32::MAX } else { WITH_EACH_SUBMIT };
+        for _ in 0..most {
+            if !self.reclaim_oldest(number) {
+                self.rings[number].patience = PATIENCE;
+                return;
+            }
+        }
+    }
+
+    /// Takes back everything that can be, in one ring. True if there was anything.
+    pub(crate) fn reclaim_ring(&mut self, number: usize) -> bool {
+        let mut any = false;
+        while self.reclaim_oldest(number) {
+            any = true;
+        }
+        any
+    }
+
+    /// Takes back everything that can be, in all rings. True if there was anything.
+    pub(crate) fn reclaim_all(&mut self) -> bool {
+        (0..RING_COUNT).fold(false, |any, number| self.reclaim_ring(number) | any)
+    }
+
+    /// Takes back a ring's oldest task if nobody holds it and no open scope keeps it.
+    #[inline]
+    fn reclaim_oldest(&mut self, number: usize) -> bool {
+        let ring = &mut self.rings[number];
+        let Some(slot) = ring.oldest_not_kept() else { return false };
+        let place = self.graph.slots.get(slot);
+        if !place.is_free() {
+            return false;
+        }
+        // SAFETY: the slot is not reclaimed, and only this thread does that.
+        let body = unsafe { place.body() };
+        let cause = place.cause();
+        let failed = if cause == NO_CAUSE {
+            None
+        } else {
+            self.failed.insert(body.id, cause);
+            Some(cause)
+        };
+        self.index.retire(slot, failed);
+        if let Some(piece) = ring.leave_oldest(body.edges, body.edge_count) {
+            for buffer in piece.first_buffer..piece.first_buffer + u64::from(piece.outputs) {
+                self.index.drop_buffer(BufferId::runtime(buffer));
+            }
+        }
+        true
+    }
+}

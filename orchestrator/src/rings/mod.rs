@@ -1,0 +1,228 @@
+//! What a ring has: slots, heap bytes, edges and argument units, all given out in the order of submission and taken back in the same order.
+
+mod arguments;
+mod heap;
+mod slots;
+mod span;
+
+pub(crate) use arguments::argument_units;
+pub(crate) use heap::Piece;
+
+use crate::report::RingUse;
+use arguments::Arguments;
+use heap::Heap;
+use prewire_runtime_core::id::{RingIndex, SlotIndex, TaskId};
+use slots::Slots;
+use span::Span;
+
+/// How many tasks of a ring are alive at once before it is worth asking whether more would help (architecture D20: few slots stay in a cache).
+const SOFT_WINDOW_LEAST: u64 = 2048;
+
+/// No task of the ring is kept by a scope.
+pub(crate) const NOTHING_KEPT: u64 = u64::MAX;
+
+/// Where a ring's parts begin within the tables of all rings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RingPlace {
+    pub(crate) index: RingIndex,
+    pub(crate) first_slot: u64,
+    pub(crate) window: u64,
+    pub(crate) first_edge: u64,
+    pub(crate) edges: u64,
+    pub(crate) first_unit: u64,
+    pub(crate) heap_address: u64,
+    pub(crate) heap_bytes: u64,
+}
+
+/// One ring.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    place: RingPlace,
+    /// The number of the next task.
+    head: u64,
+    /// The number of the oldest task that is not reclaimed.
+    tail: u64,
+    /// The oldest byte-owning task of any scope still open, or [`NOTHING_KEPT`]: it and all behind it stay (architecture D4).
+    pub(crate) kept_from: u64,
+    /// The number of the present run's first task.
+    first_of_run: u64,
+    soft_window: u64,
+    peak: u64,
+    /// How many more submits to let pass before looking at the oldest task again.
+    pub(crate) patience: u32,
+    slots: Slots,
+    pub(crate) heap: Heap,
+    edges: Span,
+    arguments: Arguments,
+}
+
+impl Ring {
+    pub(crate) fn new(place: RingPlace, first_sequence: u64) -> Self {
+        let mut ring = Ring {
+            place,
+            head: first_sequence,
+            tail: first_sequence,
+            kept_from: NOTHING_KEPT,
+            first_of_run: first_sequence,
+            soft_window: 0,
+            peak: 0,
+            patience: 0,
+            slots: Slots::new(place.first_slot, place.window),
+            heap: Heap::new(place.heap_address, place.heap_bytes, place.window),
+            edges: Span::new(place.edges),
+            arguments: Arguments::new(place.first_unit, place.window),
+        };
+        ring.clear();
+        ring
+    }
+
+    /// Starts anew with no task alive. Numbers run on.
+    pub(crate) fn clear(&mut self) {
+        self.tail = self.head;
+        self.kept_from = NOTHING_KEPT;
+        self.first_of_run = self.head;
+        self.soft_window = self.place.window.min(SOFT_WINDOW_LEAST);
+        self.peak = 0;
+        self.patience = 0;
+        self.slots.clear(self.place.first_slot, self.place.window, self.head);
+        self.heap.clear();
+        self.edges.clear();
+        self.arguments = Arguments::new(self.place.first_unit, self.place.window);
+    }
+
+    #[inline]
+    pub(crate) fn index(&self) -> RingIndex {
+        self.place.index
+    }
+
+    /// The id of the next task.
+    #[inline]
+    pub(crate) fn next_id(&self) -> TaskId {
+        TaskId::new(self.place.index, self.head)
+    }
+
+    #[inline]
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    #[inline]
+    pub(crate) fn tail(&self) -> u64 {
+        self.tail
+    }
+
+    #[inline]
+    pub(crate) fn first_of_run(&self) -> u64 {
+        self.first_of_run
+    }
+
+    /// Tasks not reclaimed.
+    #[inline]
+    pub(crate) fn live(&self) -> u64 {
+        self.head - self.tail
+    }
+
+    pub(crate) fn window(&self) -> u64 {
+        self.place.window
+    }
+
+    /// The slot of a live task.
+    #[inline]
+    pub(crate) fn slot_of(&self, sequence: u64) -> SlotIndex {
+        debug_assert!((self.tail..self.head).contains(&sequence));
+        self.slots.slot_of(sequence)
+    }
+
+    /// The oldest task that may be reclaimed once nobody holds it.
+    #[inline]
+    pub(crate) fn oldest_not_kept(&self) -> Option<SlotIndex> {
+        (self.tail < self.head.min(self.kept_from)).then(|| self.slots.slot_of(self.tail))
+    }
+
+    /// Whether the oldest task is kept by a scope that is still open, so that no waiting can make room.
+    #[inline]
+    pub(crate) fn is_kept_whole(&self) -> bool {
+        self.tail == self.kept_from
+    }
+
+    /// Whether one more task would be more than ever before in this run.
+    #[inline]
+    pub(crate) fn is_at_peak(&self) -> bool {
+        self.live() >= self.peak
+    }
+
+    #[inline]
+    pub(crate) fn has_slot(&self) -> bool {
+        self.live() < self.soft_window
+    }
+
+    /// Makes use of more of the window, if there is more. True if so.
+    pub(crate) fn widen(&mut self) -> bool {
+        let can = self.soft_window < self.place.window;
+        if can {
+            self.soft_window *= 2;
+        }
+        can
+    }
+
+    /// Takes the next slot.
+    #[inline]
+    pub(crate) fn take_slot(&mut self) -> (u64, SlotIndex) {
+        debug_assert!(self.has_slot());
+        let sequence = self.head;
+        self.slots.enter(sequence);
+        self.head += 1;
+        self.peak = self.peak.max(self.head - self.tail);
+        (sequence, self.slots.slot_of(sequence))
+    }
+
+    /// Where a run of `count` edges would go.
+    #[inline]
+    pub(crate) fn place_edges(&self, count: u32) -> Option<u64> {
+        self.edges.place(u64::from(count))
+    }
+
+    /// Takes the run; returns its first edge in the table of all rings.
+    #[inline]
+    pub(crate) fn take_edges(&mut self, start: u64, count: u32) -> u32 {
+        self.edges.take(start, u64::from(count));
+        (self.place.first_edge + start) as u32
+    }
+
+    #[inline]
+    pub(crate) fn take_arguments(&mut self, units: u32) -> u32 {
+        self.arguments.take(units, self.head)
+    }
+
+    /// Takes the oldest task back: its slot, its `edge_count` edges from `first_edge` on, its arguments, and its piece of the heap if it had one.
+    #[inline]
+    pub(crate) fn leave_oldest(&mut self, first_edge: u32, edge_count: u32) -> Option<Piece> {
+        if edge_count != 0 {
+            self.edges.release(u64::from(first_edge) - self.place.first_edge, u64::from(edge_count));
+        }
+        let piece = self.heap.release(self.tail);
+        self.tail += 1;
+        self.slots.leave(self.tail, self.head);
+        self.arguments.leave(self.tail);
+        piece
+    }
+
+    pub(crate) fn edges(&self) -> &Span {
+        &self.edges
+    }
+
+    /// What is in use now.
+    pub(crate) fn usage(&self) -> RingUse {
+        RingUse { slots: self.live(), heap_bytes: self.heap.span().used(), edges: self.edges.used() }
+    }
+
+    /// What was needed at most.
+    pub(crate) fn peaks(&self) -> RingUse {
+        RingUse { slots: self.peak, heap_bytes: self.heap.span().peak(), edges: self.edges.peak() }
+    }
+
+    /// What there is.
+    pub(crate) fn capacities(&self) -> RingUse {
+        RingUse { slots: self.place.window, heap_bytes: self.heap.span().capacity(), edges: self.edges.capacity() }
+    }
+}

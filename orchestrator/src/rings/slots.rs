@@ -1,0 +1,137 @@
+//! Which slot a task has: sequence numbers are mapped to slots in chunks, and the chunk that was freed last is used first, so that the slots in
+//! use are as few as the tasks alive.
+
+use prewire_runtime_core::id::SlotIndex;
+
+/// Slots per chunk, at most: 8 KiB of slots.
+const CHUNK_BITS_MOST: u32 = 6;
+
+/// The slots of one ring.
+///
+/// The window is a whole number of chunks. The live tasks may reach into one chunk more than that, when the oldest begins in the middle of a
+/// chunk; the newest then use the front of the very chunk whose back the oldest still use.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    chunk_bits: u32,
+    /// First slot of the chunk that holds the sequence numbers of this group, by group modulo the number of chunks.
+    chunks: Box<[u32]>,
+    /// First slots of the chunks that hold no live task.
+    free: Vec<u32>,
+}
+
+impl Slots {
+    /// The slots `first..first + window`; `window` is a power of two.
+    pub(crate) fn new(first: u64, window: u64) -> Self {
+        assert!(window.is_power_of_two(), "a window of {window} slots is no power of two");
+        let chunk_bits = window.ilog2().min(CHUNK_BITS_MOST);
+        let count = window >> chunk_bits;
+        Slots {
+            chunk_bits,
+            chunks: vec![first as u32; count as usize].into_boxed_slice(),
+            free: (0..count).rev().map(|chunk| (first + (chunk << chunk_bits)) as u32).collect(),
+        }
+    }
+
+    /// The slot of a live task, or of the next one behind [`Slots::enter`].
+    #[inline]
+    pub(crate) fn slot_of(&self, sequence: u64) -> SlotIndex {
+        let group = (sequence >> self.chunk_bits) as usize & (self.chunks.len() - 1);
+        let within = sequence as u32 & ((1 << self.chunk_bits) - 1);
+        SlotIndex(self.chunks[group] + within)
+    }
+
+    /// Prepares the place of the next task. To be called once for each sequence number in order, when the window has room for it.
+    #[inline]
+    pub(crate) fn enter(&mut self, head: u64) {
+        if head & ((1 << self.chunk_bits) - 1) == 0 {
+            self.enter_group(head >> self.chunk_bits);
+        }
+    }
+
+    fn enter_group(&mut self, group: u64) {
+        // With no chunk free all of them hold the groups behind this one, and the oldest of these has the same place in the table.
+        if let Some(chunk) = self.free.pop() {
+            let place = group as usize & (self.chunks.len() - 1);
+            self.chunks[place] = chunk;
+        }
+    }
+
+    /// Says that all tasks before `tail` are gone, and that the next task is `head`. To be called for each step of the tail.
+    #[inline]
+    pub(crate) fn leave(&mut self, tail: u64, head: u64) {
+        if tail & ((1 << self.chunk_bits) - 1) == 0 {
+            self.leave_group((tail >> self.chunk_bits) - 1, head);
+        }
+    }
+
+    fn leave_group(&mut self, group: u64, head: u64) {
+        let count = self.chunks.len() as u64;
+        let shared = head > (group + count) << self.chunk_bits;
+        if !shared {
+            self.free.push(self.chunks[group as usize & (self.chunks.len() - 1)]);
+        }
+    }
+
+    /// Starts anew with no task alive, the next one being `head`.
+    pub(crate) fn clear(&mut self, first: u64, window: u64, head: u64) {
+        *self = Slots::new(first, window);
+        if head & ((1 << self.chunk_bits) - 1) != 0 {
+            self.enter_group(head >> self.chunk_bits);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{HashSet, VecDeque};
+
+    /// Every live task has a slot of its own, for every window, wherever the numbers begin.
+    #[test]
+    fn live_tasks_never_share_a_slot() {
+        let mut random = 1u64;
+        for window in [4u64, 8, 64, 128, 1024] {
+            for first_sequence in [0u64, 3, (1 << 31) - 8, (1 << 32) - 8] {
+                let mut slots = Slots::new(16, window);
+                slots.clear(16, window, first_sequence);
+                let (mut head, mut tail) = (first_sequence, first_sequence);
+                let mut live: VecDeque<SlotIndex> = VecDeque::new();
+                let mut used = HashSet::new();
+                for _ in 0..20_000 {
+                    random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                    // Long phases of growth and of decline, so that the window is full and empty many times.
+                    let grow = (random >> 33) % 100 < if (head / (3 * window)).is_multiple_of(2) { 70 } else { 30 };
+                    if (grow && head - tail < window) || head == tail {
+                        slots.enter(head);
+                        let slot = slots.slot_of(head);
+                        assert!((16..16 + window).contains(&u64::from(slot.0)));
+                        assert!(used.insert(slot), "slot {slot:?} has two tasks, window {window}");
+                        live.push_back(slot);
+                        head += 1;
+                    } else {
+                        let slot = live.pop_front().unwrap();
+                        assert_eq!(slots.slot_of(tail), slot, "a live task has moved");
+                        used.remove(&slot);
+                        tail += 1;
+                        slots.leave(tail, head);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A stream with few tasks alive goes through few slots of a large window.
+    #[test]
+    fn few_live_tasks_use_few_slots() {
+        let mut slots = Slots::new(0, 16_384);
+        let mut seen = HashSet::new();
+        for sequence in 0..100_000u64 {
+            slots.enter(sequence);
+            seen.insert(slots.slot_of(sequence));
+            if sequence >= 100 {
+                slots.leave(sequence - 100 + 1, sequence + 1);
+            }
+        }
+        assert!(seen.len() <= 256, "100 live tasks went through {} slots", seen.len());
+    }
+}

@@ -1,0 +1,279 @@
+//! Whether a task can be run at all. Nothing is changed; what is worked out on the way is kept in a [`Plan`].
+
+use crate::Orchestrator;
+use prewire_runtime_core::chip::CoreKind;
+use prewire_runtime_core::error::{Fatal, Refusal};
+use prewire_runtime_core::id::{CoreId, KernelId};
+use prewire_runtime_core::kernel::{KernelSet, MAX_KERNELS};
+use prewire_runtime_core::slot::{Parts, Shape, TaskFlags};
+use prewire_runtime_core::task::{Argument, MAX_BLOCKS, MAX_SCALARS, MAX_TENSORS, Mistake, Placement, Task};
+use prewire_runtime_core::tensor::{DataType, Tensor};
+
+/// What a checked task comes down to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) kernels: [KernelId; 3],
+    pub(crate) parts: Parts,
+    pub(crate) flags: TaskFlags,
+    pub(crate) blocks: u32,
+    pub(crate) tensors: u8,
+    pub(crate) scalars: u8,
+    /// Argument units.
+    pub(crate) units: u32,
+    /// Bytes of the outputs, packed.
+    pub(crate) bytes: u64,
+    /// Whether it overwrites a tensor that another task allocated.
+    pub(crate) overwrites: bool,
+    pub(crate) core: CoreId,
+    pub(crate) budget_ns: u64,
+}
+
+impl Plan {
+    /// A task without kernels, arguments and outputs.
+    pub(crate) const fn dummy() -> Plan {
+        Plan {
+            kernels: [KernelId(0); 3],
+            parts: Parts(0),
+            flags: TaskFlags(0),
+            blocks: 1,
+            tensors: 0,
+            scalars: 0,
+            units: 0,
+            bytes: 0,
+            overwrites: false,
+            core: CoreId(0),
+            budget_ns: 0,
+        }
+    }
+
+    /// A task that only owns `bytes` bytes of outputs.
+    pub(crate) const fn allocation(bytes: u64) -> Plan {
+        Plan { flags: TaskFlags::ALLOCATION, bytes, ..Plan::dummy() }
+    }
+
+    /// Whether the cold part of the slot says more than the order of submission.
+    #[inline]
+    pub(crate) fn has_extra(&self) -> bool {
+        const EXTRA: u8 = TaskFlags::PREDICATE.0 | TaskFlags::DIRECTED.0 | TaskFlags::BUDGET.0;
+        self.flags.0 & EXTRA != 0
+    }
+}
+
+/// Why a task cannot be run.
+#[derive(Debug)]
+pub(crate) enum Unfit {
+    /// The call is refused.
+    Refused(Refusal),
+    /// The run ends.
+    Fatal(Fatal),
+}
+
+impl From<Refusal> for Unfit {
+    fn from(refusal: Refusal) -> Self {
+        Unfit::Refused(refusal)
+    }
+}
+
+/// Which cores each registered kernel runs on, small enough to stay in a cache.
+#[derive(Debug)]
+pub(crate) struct KernelKinds(Box<[u8; MAX_KERNELS]>);
+
+/// A kernel's bit for cores of a kind.
+#[inline]
+const fn bit(kind: CoreKind) -> u8 {
+    1 << kind as u8
+}
+
+impl KernelKinds {
+    pub(crate) fn new() -> Self {
+        KernelKinds(Box::new([0; MAX_KERNELS]))
+    }
+
+    pub(crate) fn learn(&mut self, kernels: &KernelSet) {
+        self.0.fill(0);
+        for (id, kernel) in kernels.iter() {
+            self.0[id.index()] = kernel.kind.map_or(bit(CoreKind::Cube) | bit(CoreKind::Vector), bit);
+        }
+    }
+
+    /// Whether the kernel is registered for cores of the kind.
+    #[inline]
+    fn runs_on(&self, kernel: KernelId, kind: CoreKind) -> bool {
+        self.0.get(kernel.index()).is_some_and(|kinds| kinds & bit(kind) != 0)
+    }
+}
+
+/// The kind of core that is each part of a cluster.
+const PART_KINDS: [CoreKind; 3] = [CoreKind::Cube, CoreKind::Vector, CoreKind::Vector];
+
+impl Orchestrator {
+    /// Checks a task and works out what it needs.
+    #[inline]
+    pub(crate) fn check(&mut self, task: &Task<'_>) -> Result<Plan, Unfit> {
+        if let Some(mistake) = task.first_mistake() {
+            return Err(Unfit::Refused(refusal_of(mistake)));
+        }
+        let mut plan = Plan::dummy();
+        self.check_kernels(task, &mut plan)?;
+        self.check_arguments(task, &mut plan)?;
+        if task.predicated().is_some() && plan.parts.count() > 0 {
+            self.check_predicate(task)?;
+            plan.flags = plan.flags.with(TaskFlags::PREDICATE);
+        }
+        if let Some(budget) = task.own_budget() {
+            plan.flags = plan.flags.with(TaskFlags::BUDGET);
+            plan.budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
+        }
+        Ok(plan)
+    }
+
+    #[inline]
+    fn check_kernels(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Unfit> {
+        let mut parts = 0;
+        for (part, kernel) in task.kernels_named().into_iter().enumerate() {
+            if let Some(kernel) = kernel {
+                if !self.scratch.kinds.runs_on(kernel, PART_KINDS[part]) {
+                    return Err(Unfit::Refused(self.wrong_kernel(kernel, PART_KINDS[part])));
+                }
+                plan.kernels[part] = kernel;
+                parts |= 1 << part;
+            }
+        }
+        plan.parts = Parts(parts);
+        if parts == 0 {
+            // A dummy runs on no core, so blocks, gangs and places mean nothing for it.
+            return if task.is_dummy() { Ok(()) } else { Err(Unfit::Refused(Refusal::NoKernel)) };
+        }
+        if plan.parts == Parts::VECTOR_1 {
+            // A task of one vector core may run on either of a cluster's two.
+            plan.parts = Parts::VECTOR_0;
+            plan.kernels[1] = plan.kernels[2];
+        }
+        plan.blocks = task.block_count();
+        let gang = task.is_gang() && plan.blocks > 1;
+        let several = plan.parts.count() > 1 || plan.blocks > 1;
+        if gang || plan.parts.count() > 1 || (task.parts_communicate() && several) {
+            if !self.concurrency {
+                return Err(Unfit::Refused(Refusal::NeedsConcurrency));
+            }
+            plan.flags = plan.flags.with(TaskFlags::CONCURRENT);
+        }
+        if gang {
+            self.check_gang(plan)?;
+            plan.flags = plan.flags.with(TaskFlags::GANG);
+        }
+        if let Placement::Core(core) = task.placed() {
+            self.check_core(core, plan)?;
+            plan.flags = plan.flags.with(TaskFlags::DIRECTED);
+            plan.core = core;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn wrong_kernel(&self, kernel: KernelId, kind: CoreKind) -> Refusal {
+        match self.kernels.get(kernel) {
+            None => Refusal::UnknownKernel { kernel: u32::from(kernel.0) },
+            Some(known) => Refusal::WrongKind {
+                name: known.name.clone(),
+                registered: known.kind.map_or("all", CoreKind::name),
+                placed: kind.name(),
+            },
+        }
+    }
+
+    #[cold]
+    fn check_gang(&self, plan: &Plan) -> Result<(), Unfit> {
+        let available = match plan.parts.shape() {
+            Shape::Vector => self.chip.vector_cores(),
+            Shape::Cube | Shape::Cluster | Shape::Dummy => self.chip.cube_cores(),
+        };
+        let (requested, available) = (u64::from(plan.blocks), u64::from(available));
+        if requested > available { Err(Unfit::Fatal(Fatal::GangTooLarge { requested, available })) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn check_core(&self, core: CoreId, plan: &Plan) -> Result<(), Unfit> {
+        let problem = if core.0 >= self.chip.cores() {
+            "is not on the chip"
+        } else if plan.parts.count() > 1 {
+            "is one core, and the task needs several of a cluster"
+        } else if plan.flags.has(TaskFlags::GANG) {
+            "is one core, and the task's blocks are to start together"
+        } else if (plan.parts.shape() == Shape::Cube) != (self.chip.kind_of(core) == CoreKind::Cube) {
+            "is of another kind than the task's kernel needs"
+        } else {
+            return Ok(());
+        };
+        Err(Unfit::Refused(Refusal::Core { core: u32::from(core.0), problem }))
+    }
+
+    #[inline]
+    fn check_arguments(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Refusal> {
+        self.scratch.planned.clear();
+        let arguments = task.tensors_named();
+        for (number, argument) in arguments.iter().enumerate() {
+            match argument {
+                Argument::Input(tensor) | Argument::InOut(tensor) | Argument::NoDependency(tensor) => {
+                    self.check_tensor(number, tensor)?;
+                }
+                Argument::OutputExisting(tensor) => {
+                    self.check_tensor(number, tensor)?;
+                    plan.overwrites |= !tensor.owner().is_none();
+                }
+                Argument::Output(output) => plan.bytes = self.plan_output(number, output, plan.bytes)?,
+            }
+        }
+        plan.tensors = arguments.len() as u8;
+        plan.scalars = task.scalars_named().len() as u8;
+        plan.units = u32::from(plan.tensors) + u32::from(plan.scalars).div_ceil(8);
+        Ok(())
+    }
+
+    /// Whether a tensor may be used now: its scope is open, or it is memory that is registered.
+    #[inline]
+    pub(crate) fn check_tensor(&self, argument: usize, tensor: &Tensor) -> Result<(), Refusal> {
+        if tensor.scope() == Tensor::NO_SCOPE {
+            if !tensor.buffer().is_external() || !self.external.has(tensor) {
+                return Err(Refusal::ForeignMemory { argument });
+            }
+        } else if !self.scopes.is_open(tensor.scope()) {
+            return Err(Refusal::ScopeClosed { argument, owner: tensor.owner() });
+        }
+        self.check_data_type(argument, tensor.data_type())
+    }
+
+    #[inline]
+    pub(crate) fn check_data_type(&self, argument: usize, data_type: DataType) -> Result<(), Refusal> {
+        if self.known_types >> data_type.index() & 1 != 0 {
+            Ok(())
+        } else {
+            Err(Refusal::UnknownDataType { argument, data_type, chip: self.chip.name })
+        }
+    }
+
+    #[cold]
+    fn check_predicate(&self, task: &Task<'_>) -> Result<(), Refusal> {
+        let Some(predicate) = task.predicated() else { return Ok(()) };
+        self.check_tensor(task.tensors_named().len(), predicate.operand)?;
+        let data_type = predicate.operand.data_type();
+        if !data_type.is_integer() && data_type != DataType::Bool {
+            let problem = format!("compares an element of type {data_type}; it must be an integer");
+            return Err(Refusal::Predicate { problem });
+        }
+        match predicate.operand.element_address(predicate.indices) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Refusal::Predicate { problem: format!("names no element of its operand: {error}") }),
+        }
+    }
+}
+
+#[cold]
+fn refusal_of(mistake: Mistake) -> Refusal {
+    match mistake {
+        Mistake::TooManyTensors(count) => Refusal::TooManyTensors { count, limit: MAX_TENSORS },
+        Mistake::TooManyScalars(count) => Refusal::TooManyScalars { count, limit: MAX_SCALARS },
+        Mistake::Blocks(blocks) => Refusal::Blocks { blocks, limit: MAX_BLOCKS },
+        Mistake::ZeroBudget => Refusal::ZeroBudget,
+    }
+}

@@ -1,0 +1,25 @@
+//! Joins: a region with many readers gets a task that waits for them all, so that a later writer needs one edge and not one for each.
+
+use crate::Orchestrator;
+
+impl Orchestrator {
+    /// Puts in a join for each region that the last task made crowded, as far as there is room. Without room the readers stay as they are and are
+    /// offered again.
+    #[inline]
+    pub(crate) fn join_crowds(&mut self) {
+        while let Some(crowd) = self.index.crowded() {
+            self.join(crowd);
+        }
+    }
+
+    #[cold]
+    fn join(&mut self, crowd: crate::index::Crowd) {
+        self.scratch.planned.clear();
+        self.look_up_nothing();
+        let (index, mut producers, _) = self.producers();
+        index.probe_join(crowd, &mut producers);
+        if let Ok(admission) = self.admit(&super::Plan::dummy()) {
+            self.wire_join(admission);
+        }
+    }
+}

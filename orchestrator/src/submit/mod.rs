@@ -1,0 +1,148 @@
+//! A submit: check, look up, admit, wire. Until it is admitted nothing has happened; from then on nothing can fail.
+
+mod admit;
+mod check;
+mod join;
+mod look_up;
+mod outputs;
+mod wire;
+
+pub(crate) use admit::{Admission, Shortage};
+pub(crate) use check::Plan;
+pub(crate) use outputs::PlannedOutput;
+
+use crate::Orchestrator;
+use crate::log::{LoggedEdge, TaskKind};
+use crate::waiting::Waiting;
+use check::KernelKinds;
+use prewire_runtime_core::error::{Refusal, SubmitError};
+use prewire_runtime_core::id::TaskId;
+use prewire_runtime_core::kernel::KernelSet;
+use prewire_runtime_core::slot::{NO_CAUSE, Ordinal};
+use prewire_runtime_core::task::{MAX_TENSORS, NewTensor, Task};
+use prewire_runtime_core::tensor::Tensor;
+use prewire_runtime_core::waiting::Blocking;
+
+/// A task that was submitted.
+#[derive(Clone, Copy, Debug)]
+pub struct Submitted<'a> {
+    /// Its id.
+    pub id: TaskId,
+    /// The tensors allocated for it, in the order of its arguments. They die with the scope.
+    pub outputs: &'a [Tensor],
+}
+
+/// Room for what one submit works out, so that it allocates nothing.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    kinds: KernelKinds,
+    planned: Vec<PlannedOutput>,
+    outputs: Vec<Tensor>,
+    /// The earliest failed submission that the task depends on and that is already over.
+    pub(crate) blame: Ordinal,
+    /// The edges found, when they are logged.
+    logged: Vec<LoggedEdge>,
+}
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Scratch {
+            kinds: KernelKinds::new(),
+            planned: Vec::with_capacity(MAX_TENSORS),
+            outputs: Vec::with_capacity(MAX_TENSORS),
+            blame: NO_CAUSE,
+            logged: Vec::new(),
+        }
+    }
+
+    pub(crate) fn learn_kernels(&mut self, kernels: &KernelSet) {
+        self.kinds.learn(kernels);
+    }
+}
+
+impl Orchestrator {
+    /// Submits a task to the innermost scope. When the call returns the task is wired and, if nothing is to be waited for, ready.
+    ///
+    /// Where there is no room, the call waits through `blocking` until there is.
+    ///
+    /// # Errors
+    /// A refusal: nothing was done and the run goes on. A fatal: the run has ended, with this call or before it.
+    pub fn submit(&mut self, task: &Task<'_>, blocking: &mut dyn Blocking) -> Result<Submitted<'_>, SubmitError> {
+        self.check_run()?;
+        let plan = match self.check(task) {
+            Ok(plan) => plan,
+            Err(check::Unfit::Refused(refusal)) => return Err(self.refuse(refusal)),
+            Err(check::Unfit::Fatal(fatal)) => return Err(self.latch(fatal)),
+        };
+        self.reclaim_some();
+        let mut waiting = Waiting::new();
+        if self.pieces_joined {
+            self.wait_for_all(&mut waiting, blocking)?;
+        }
+        let admission = loop {
+            if let Err(refusal) = self.look_up(task, &plan) {
+                return Err(self.refuse(refusal));
+            }
+            match self.admit(&plan) {
+                Ok(admission) => break admission,
+                Err(shortage) => self.make_room(shortage, &mut waiting, blocking)?,
+            }
+        };
+        waiting.end(blocking);
+        let id = self.wire(task, &plan, admission);
+        self.join_crowds();
+        Ok(Submitted { id, outputs: &self.scratch.outputs })
+    }
+
+    /// Allocates tensors for the innermost scope, without any task that writes them. They are usable when the call returns.
+    ///
+    /// # Errors
+    /// Those of [`Orchestrator::submit`].
+    pub fn allocate(
+        &mut self,
+        outputs: &[NewTensor],
+        blocking: &mut dyn Blocking,
+    ) -> Result<Submitted<'_>, SubmitError> {
+        self.check_run()?;
+        let plan = match self.plan_allocation(outputs) {
+            Ok(plan) => plan,
+            Err(refusal) => return Err(self.refuse(refusal)),
+        };
+        self.reclaim_some();
+        let mut waiting = Waiting::new();
+        let admission = loop {
+            self.look_up_nothing();
+            match self.admit(&plan) {
+                Ok(admission) => break admission,
+                Err(shortage) => self.make_room(shortage, &mut waiting, blocking)?,
+            }
+        };
+        waiting.end(blocking);
+        let id = self.wire_allocation(&plan, admission);
+        Ok(Submitted { id, outputs: &self.scratch.outputs })
+    }
+
+    fn plan_allocation(&mut self, outputs: &[NewTensor]) -> Result<Plan, Refusal> {
+        if outputs.is_empty() {
+            return Err(Refusal::Allocation { problem: "no output" });
+        }
+        if outputs.len() > MAX_TENSORS {
+            return Err(Refusal::TooManyTensors { count: outputs.len(), limit: MAX_TENSORS });
+        }
+        self.scratch.planned.clear();
+        let mut bytes = 0;
+        for (argument, output) in outputs.iter().enumerate() {
+            bytes = self.plan_output(argument, output, bytes)?;
+        }
+        Ok(Plan::allocation(bytes))
+    }
+
+    /// Notes a task in the log, if there is one, with the edges found for it.
+    #[inline]
+    fn log_task(&mut self, id: TaskId, ordinal: Ordinal, kind: TaskKind) {
+        if self.config.record {
+            self.log.tasks.push(crate::log::LoggedTask { id, ordinal, kind });
+            self.log.edges.append(&mut self.scratch.logged);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Taking what was admitted, writing the task, and linking it to its producers before anybody else can see it.
+
+use super::{Admission, Plan};
+use crate::Orchestrator;
+use crate::log::TaskKind;
+use crate::orchestrator::Creator;
+use prewire_runtime_core::consumers::{Ending, Pushed};
+use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
+use prewire_runtime_core::graph::ArgumentUnit;
+use prewire_runtime_core::id::{EdgeIndex, SlotIndex, TaskId};
+use prewire_runtime_core::slot::{NO_CAUSE, TaskBody, TaskExtra, TaskFlags};
+use prewire_runtime_core::task::{Argument, Task};
+use prewire_runtime_core::tensor::{ArgumentTag, Tensor, TensorArgument};
+
+impl Orchestrator {
+    /// Makes the admitted task and publishes it. Nothing can fail from here on.
+    #[inline]
+    pub(crate) fn wire(&mut self, task: &Task<'_>, plan: &Plan, admission: Admission) -> TaskId {
+        self.scratch.outputs.clear();
+        let first_unit = self.rings[self.ring.index()].take_arguments(plan.units);
+        let (id, slot) = self.make_task(plan, admission, first_unit);
+        self.write_arguments(task, first_unit);
+        if plan.has_extra() {
+            self.write_extra(task, plan, slot);
+        }
+        let ordinal = self.ordinal;
+        self.ordinal += 1;
+        self.tasks += 1;
+        if plan.overwrites {
+            self.note_overwritten(task, plan);
+        }
+        self.publish(slot);
+        let kind = if plan.parts.count() == 0 { TaskKind::Dummy } else { TaskKind::Kernel };
+        self.log_task(id, ordinal, kind);
+        id
+    }
+
+    /// Makes an admitted allocation, which is complete at once.
+    pub(crate) fn wire_allocation(&mut self, plan: &Plan, admission: Admission) -> TaskId {
+        self.scratch.outputs.clear();
+        let (id, slot) = self.make_task(plan, admission, 0);
+        self.index.commit(slot);
+        let ordinal = self.ordinal;
+        self.ordinal += 1;
+        self.allocations += 1;
+        let place = self.graph.slots.get(slot);
+        place.finish_unlinked();
+        place.consumers.close_unseen(Ending::Ok);
+        // The orchestrator itself is the only one who could be waiting for the release.
+        let _ = place.release();
+        self.log_task(id, ordinal, TaskKind::Allocation);
+        id
+    }
+
+    /// Makes an admitted task that the user knows nothing of: it only stands for the producers that were found.
+    pub(crate) fn wire_join(&mut self, admission: Admission) {
+        let (id, slot) = self.make_task(&Plan::dummy(), admission, 0);
+        let ordinal = self.ordinal;
+        self.ordinal += 1;
+        self.joins += 1;
+        self.publish(slot);
+        self.log_task(id, ordinal, TaskKind::Join);
+    }
+
+    /// Takes the slot, the heap bytes and the edges, and writes the slot and the outputs.
+    #[inline]
+    fn make_task(&mut self, plan: &Plan, admission: Admission, first_unit: u32) -> (TaskId, SlotIndex) {
+        let ring = &mut self.rings[self.ring.index()];
+        let edge_count = self.edge_set.len() as u32;
+        let first_edge = if edge_count == 0 { 0 } else { ring.take_edges(admission.edges_start, edge_count) };
+        let (sequence, slot) = ring.take_slot();
+        let id = TaskId::new(ring.index(), sequence);
+        let retains = self.edge_set.as_slice().iter().any(|(_, flags)| flags.contains(EdgeFlags::RETAIN));
+        let body = TaskBody {
+            id,
+            kernels: plan.kernels,
+            parts: plan.parts,
+            flags: if retains { plan.flags.with(TaskFlags::RETAINS) } else { plan.flags },
+            blocks: plan.blocks,
+            arguments: first_unit,
+            edges: first_edge,
+            edge_count,
+            tensors: plan.tensors,
+            scalars: plan.scalars,
+        };
+        // SAFETY: this is the orchestrator's thread, and the slot's last task is reclaimed.
+        unsafe { self.graph.slots.get(slot).prepare(body, self.ordinal) };
+        if !self.scratch.planned.is_empty() {
+            self.own(id, slot, plan, admission);
+        }
+        (id, slot)
+    }
+
+    /// Makes the outputs of a task that has any. If they have bytes the innermost scope keeps the task.
+    fn own(&mut self, id: TaskId, slot: SlotIndex, plan: &Plan, admission: Admission) {
+        let outputs = self.scratch.planned.len() as u64;
+        let first_buffer = self.next_buffer;
+        self.next_buffer += outputs;
+        self.creators[slot.index()] = Creator { first_buffer, overwritten: 0 };
+        let ring = &mut self.rings[self.ring.index()];
+        let mut address = ring.heap.address();
+        if plan.bytes != 0 {
+            let sequence = id.sequence();
+            address = ring.heap.take(admission.heap_start, plan.bytes, sequence, first_buffer, outputs as u32);
+            let scope = self.scopes.innermost_mut();
+            scope.held += 1;
+            if ring.kept_from == crate::rings::NOTHING_KEPT {
+                ring.kept_from = sequence;
+                scope.set_mark = true;
+            }
+        }
+        self.make_outputs(id, address, first_buffer);
+    }
+
+    #[inline]
+    fn write_arguments(&mut self, task: &Task<'_>, first_unit: u32) {
+        let mut unit = first_unit;
+        let mut outputs = self.scratch.outputs.iter();
+        for argument in task.tensors_named() {
+            let (tensor, tag): (&Tensor, ArgumentTag) = match argument {
+                Argument::Input(tensor) => (tensor, ArgumentTag::Input),
+                Argument::InOut(tensor) => (tensor, ArgumentTag::InOut),
+                Argument::OutputExisting(tensor) => (tensor, ArgumentTag::OutputExisting),
+                Argument::NoDependency(tensor) => (tensor, ArgumentTag::NoDependency),
+                Argument::Output(_) => (outputs.next().expect("every output was made"), ArgumentTag::Output),
+            };
+            let value = ArgumentUnit { tensor: TensorArgument::new(tensor, tag) };
+            // SAFETY: the unit belongs to the task that is being made.
+            unsafe { self.graph.arguments.write(unit, value) };
+            unit += 1;
+        }
+        for scalars in task.scalars_named().chunks(8) {
+            let mut cells = [0; 8];
+            for (cell, scalar) in cells.iter_mut().zip(scalars) {
+                *cell = scalar.0;
+            }
+            // SAFETY: as above.
+            unsafe { self.graph.arguments.write(unit, ArgumentUnit { scalars: cells }) };
+            unit += 1;
+        }
+    }
+
+    #[cold]
+    fn write_extra(&mut self, task: &Task<'_>, plan: &Plan, slot: SlotIndex) {
+        let mut extra = TaskExtra { budget_ns: plan.budget_ns, core: plan.core, ..TaskExtra::plain(self.ordinal) };
+        if plan.flags.has(TaskFlags::PREDICATE)
+            && let Some(predicate) = task.predicated()
+        {
+            let address = predicate.operand.element_address(predicate.indices);
+            extra.predicate_address = address.expect("the indices were checked with the task");
+            extra.predicate_target = predicate.target;
+            extra.predicate = predicate.comparison;
+            extra.predicate_data_type = predicate.operand.data_type().index();
+        }
+        // SAFETY: the slot is prepared and not published.
+        unsafe { self.graph.slots.get(slot).set_extra(extra) };
+    }
+
+    /// Links the task to its producers, enters it into the index, and lets it go.
+    #[inline]
+    fn publish(&mut self, slot: SlotIndex) {
+        let place = self.graph.slots.get(slot);
+        if self.scratch.blame != NO_CAUSE {
+            place.blame(self.scratch.blame);
+        }
+        let mut waits = 0;
+        if self.edge_set.len() != 0 {
+            waits = self.link(slot);
+        }
+        self.index.commit(slot);
+        let place = self.graph.slots.get(slot);
+        let ready = if waits == 0 {
+            place.finish_unlinked();
+            true
+        } else {
+            place.finish_wiring(waits)
+        };
+        if ready {
+            // SAFETY: the task became ready by this thread's doing.
+            unsafe { self.graph.route(slot) };
+        }
+    }
+
+    /// Puts the edges onto their producers' lists. Returns how many producers are to be waited for.
+    #[inline]
+    fn link(&mut self, consumer: SlotIndex) -> u32 {
+        let place = self.graph.slots.get(consumer);
+        // SAFETY: this thread wrote the body, and nobody else can see it yet.
+        let first_edge = unsafe { place.body() }.edges;
+        let mut waits = 0;
+        for (edge, &(producer, flags)) in (first_edge..).map(EdgeIndex).zip(self.edge_set.as_slice()) {
+            let body = EdgeBody { consumer, producer, flags };
+            if flags.contains(EdgeFlags::RETAIN) {
+                self.graph.slots.get(producer).hold();
+            }
+            if !flags.contains(EdgeFlags::WAIT) {
+                // SAFETY: the edge belongs to the task that is being made.
+                unsafe { self.graph.edges.get(edge).write(body) };
+                continue;
+            }
+            // SAFETY: as above; the producer was looked up, and nothing was reclaimed since.
+            match unsafe { self.graph.link(edge, body) } {
+                Pushed::Linked => waits += 1,
+                Pushed::Closed(Ending::Ok) => {}
+                Pushed::Closed(Ending::Failed) => {
+                    if flags.contains(EdgeFlags::DATA) {
+                        place.blame(self.graph.slots.get(producer).cause());
+                    }
+                }
+            }
+        }
+        waits
+    }
+
+    /// Remembers which outputs of other tasks this one overwrites whole: from now on their creators' failure is no reader's any more.
+    #[cold]
+    fn note_overwritten(&mut self, task: &Task<'_>, plan: &Plan) {
+        if plan.flags.has(TaskFlags::PREDICATE) {
+            return;
+        }
+        for argument in task.tensors_named() {
+            if let Argument::OutputExisting(tensor) = argument
+                && !tensor.owner().is_none()
+                && !tensor.is_empty()
+                && tensor.fills_buffer()
+            {
+                let owner = tensor.owner();
+                let slot = self.rings[owner.ring().index()].slot_of(owner.sequence());
+                let creator = &mut self.creators[slot.index()];
+                creator.overwritten |= 1 << (tensor.buffer().to_bits() - creator.first_buffer);
+            }
+        }
+    }
+}
