@@ -62,6 +62,16 @@ impl<D: Device> Checked<D> {
         necessity::classify(&self.record())
     }
 
+    /// The ranges that operations called `name` declared, in the order they were queued: buffer, first byte, one past the last.
+    #[must_use]
+    pub fn accesses(&self, name: &str) -> Vec<(Label, u64, u64)> {
+        let record = self.record();
+        let nodes = record.nodes.iter().filter(|node| node.step.tag().is_some_and(|tag| tag.name == name));
+        let accesses = nodes.flat_map(|node| node.step.accesses());
+        let label = |access: &Access| record.buffers.get(&access.buffer).copied().unwrap_or(Label::new("buffer", 0));
+        accesses.map(|access| (label(access), access.start, access.end)).collect()
+    }
+
     /// What `place` did, one line per step: `W EDGE[i]` waits, `R EDGE[i]` records, `P EDGE[i]` host waits, `V≥n` counter
     /// waits, names of operations. Uploads and the seeding of events are left out, runs of aggregation steps are one `AGGREGATE`.
     #[must_use]

@@ -43,7 +43,10 @@ impl Order {
             if edge.is_none_or(|edge| !without.contains(&edge.name)) {
                 before[index].extend(on);
             }
-            if let Step::Publish { counter, value, .. } = node.step {
+            // A release of everything at the end frees what waits; it is no publication anyone should have waited for.
+            if let Step::Publish { counter, value, edge } = node.step
+                && edge.name != "RELEASE_ALL"
+            {
                 publications.entry(counter.0).or_default().push((value, index));
             }
         }

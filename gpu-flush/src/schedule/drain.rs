@@ -141,19 +141,34 @@ impl Engine {
         array.offsets[last].saturating_add(array.sizes[last])
     }
 
-    /// Refuses sizes that cannot be: nothing is copied or written by them.
+    /// Refuses an index that cannot be: nothing is copied or written by it. In each shard the first chunk stands right behind the
+    /// carried tail and every other right behind the one before; a stale tail or a damaged size shows here.
     fn check_sizes(&self, array: &Array, slot: usize) -> Result<(), DeviceError> {
         let layout = &array.layouts[slot];
         for (index, level) in array.geometry.levels.iter().enumerate() {
-            let (actual, most) =
-                (Self::level_bytes(array, slot, index), layout.segment_bytes(level, array.epochs_per_batch));
-            if actual > most {
-                return Err(DeviceError::failed(
-                    "READ_SIZES",
-                    format!(
-                        "level {index} is said to take {actual} B, its segment holds {most}; the size table is damaged"
-                    ),
-                ));
+            let part = &layout.levels[index];
+            let capacity = layout.shard_capacities[index];
+            let most = layout.segment_bytes(level, array.epochs_per_batch);
+            let per_shard = (part.entries / level.inner_shards.max(1)) as usize;
+            let mut expected = 0;
+            for shard in 0..level.inner_shards as usize {
+                if capacity > 0 {
+                    expected = shard as u64 * capacity + u64::from(array.shards[index].tail_lengths()[shard]);
+                }
+                let end = if capacity > 0 { (shard as u64 + 1) * capacity } else { most };
+                let first = part.first_entry as usize + shard * per_shard;
+                for entry in first..first + per_shard {
+                    let (offset, size) = (array.offsets[entry], array.sizes[entry]);
+                    let fits = offset.checked_add(size).is_some_and(|last| last <= end);
+                    if offset != expected || !fits {
+                        let reason = format!(
+                            "entry {entry} of level {index} is {size} B at {offset}, expected at {expected} and to end by {end}; \
+                             the chunk index is damaged"
+                        );
+                        return Err(DeviceError::failed("READ_SIZES", reason));
+                    }
+                    expected += size;
+                }
             }
         }
         Ok(())

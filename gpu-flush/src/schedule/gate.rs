@@ -96,7 +96,7 @@ impl Gate {
         if let Some(counter) = self.counter
             && self.published() < armed
         {
-            self.device.publish(counter, armed, LABEL);
+            self.device.publish(counter, armed, Label::new("RELEASE_ALL", 0));
         }
     }
 

@@ -169,7 +169,12 @@ impl Engine {
     ) -> Result<Option<Consume>, DeviceError> {
         let edges = &self.edges;
         let lane: Lane<'_> = self.lane(Place::DeviceToHost, array, Some(Stage::DeviceToHost));
-        let aggregate = self.buffers.aggregate.acquire_consume(edges, slot, Place::DeviceToHost)?;
+        let aggregate = if edges.mutations.has(Mutation::WrongAggregateSlot) {
+            edges.wait(Edge::AggDone, 1 - slot, Place::DeviceToHost)?;
+            self.buffers.aggregate.on_own_stream(slot)?.1
+        } else {
+            self.buffers.aggregate.acquire_consume(edges, slot, Place::DeviceToHost)?
+        };
         let apart = !self.description.host_memory;
         let index = self.buffers.aggregate_index.acquire_covered(&aggregate)?;
         let (host_index, _) = self.buffers.host_index.on_own_stream(slot)?;

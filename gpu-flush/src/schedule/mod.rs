@@ -15,6 +15,9 @@ mod levels;
 mod shape;
 mod slots;
 
+#[cfg(test)]
+mod tests;
+
 pub use shape::{Selection, Shape};
 
 pub(crate) use array::{Array, ArrayPlan, BackPressure};
