@@ -5,7 +5,7 @@ mod room;
 mod upstream;
 mod views;
 
-use super::{Access, Findings, Found, Hazard, Hazards, Index, IndexOptions};
+use super::{Access, Findings, Found, Hazard, Hazards, Index, IndexOptions, Room};
 use prewire_runtime_core::id::{BufferId, SlotIndex};
 use prewire_runtime_core::tensor::{DataType, Tensor, TensorLayout};
 
@@ -37,7 +37,7 @@ impl List {
 }
 
 fn index(hazards: Hazards) -> Index {
-    Index::new(&IndexOptions { entries: 64, touches: 256, slots: 64, arguments: 8, hazards })
+    Index::new(&IndexOptions { entries: 64, touches: 256, slots: 256, arguments: 8, hazards })
 }
 
 /// Looks up and enters a task.
@@ -54,11 +54,4 @@ fn submit(index: &mut Index, slot: u32, arguments: &[(&Tensor, Access)]) -> List
 fn tensor(number: u64, shape: &[u32], data_type: DataType) -> Tensor {
     let layout = TensorLayout::row_major(shape, data_type).unwrap();
     Tensor::external(0x10_0000 * (number + 1), layout.bytes(), BufferId::external(number), 0, layout).unwrap()
-}
-
-fn whole(access: Access) -> (Hazard, bool) {
-    match access {
-        Access::Overwrite => (Hazard::WriteAfterWrite, false),
-        Access::Read | Access::Update => (Hazard::ReadAfterWrite, true),
-    }
 }

@@ -1,1 +1,210 @@
-//! to come
+//! Which views of one buffer depend on each other.
+
+use super::{Access, Hazards, Index, IndexOptions, index, submit, tensor};
+use prewire_runtime_core::id::BufferId;
+use prewire_runtime_core::tensor::{DataType, Tensor, TensorLayout};
+use std::collections::BTreeSet;
+
+/// Whether a task that makes `second` depends on one that made `first`, in a fresh index.
+fn depends(first: (&Tensor, Access), second: (&Tensor, Access)) -> bool {
+    let mut index = index(Hazards::All);
+    submit(&mut index, 0, &[first]);
+    match submit(&mut index, 1, &[second]).producers().as_slice() {
+        [] => false,
+        [0] => true,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn raw(writer: &Tensor, reader: &Tensor) -> bool {
+    depends((writer, Access::Overwrite), (reader, Access::Read))
+}
+
+/// Element arithmetic does not wrap at 32 bits, in the index as in the descriptor.
+///
+/// Claims CHIP-012.
+#[test]
+fn rows_beyond_four_gigabytes_are_told_apart() {
+    let large = tensor(1, &[70_000, 70_000], DataType::U8);
+    let row = |row| large.view(&[1, 70_000], &[row, 0]).unwrap();
+    assert_eq!(large.elements(), 4_900_000_000);
+    assert!(raw(&row(69_999), &row(69_999)));
+    for wrapped in [8642, 8643] {
+        assert!(!raw(&row(69_999), &row(wrapped)));
+    }
+}
+
+/// Tiles of a matrix interleave in memory and are yet told apart.
+///
+/// Claims CHIP-019.
+#[test]
+fn two_dimensional_tiles_are_told_apart() {
+    let matrix = tensor(1, &[64, 64], DataType::F32);
+    let mut index = index(Hazards::All);
+    let tiles: Vec<Tensor> =
+        (0..16).map(|tile| matrix.view(&[16, 16], &[tile / 4 * 16, tile % 4 * 16]).unwrap()).collect();
+    for (slot, tile) in tiles.iter().enumerate() {
+        assert!(submit(&mut index, slot as u32, &[(tile, Access::Overwrite)]).found.is_empty());
+    }
+    let edges: Vec<(u32, u32)> = (0..16u32)
+        .flat_map(|tile| {
+            let list = submit(&mut index, 16 + tile, &[(&tiles[tile as usize], Access::Read)]);
+            list.producers().into_iter().map(move |producer| (producer, tile))
+        })
+        .collect();
+    assert_eq!(edges, (0..16).map(|tile| (tile, tile)).collect::<Vec<_>>());
+
+    let corner = matrix.view(&[16, 16], &[0, 0]).unwrap();
+    assert!(raw(&corner, &matrix.view(&[16, 16], &[8, 15]).unwrap()));
+    assert!(!raw(&corner, &matrix.view(&[16, 16], &[8, 16]).unwrap()));
+}
+
+/// Strided views are compared by their elements.
+///
+/// Claims CHIP-020.
+#[test]
+fn strided_views_are_compared_by_elements() {
+    let line = tensor(1, &[1024], DataType::F32);
+    let every = |first, step| line.slice(0, first, 1024, step).unwrap();
+    assert!(!raw(&every(0, 2), &every(1, 2)));
+    assert!(raw(&every(0, 2), &every(0, 4)));
+    assert!(raw(&every(0, 2), &every(0, 3)));
+
+    let matrix = tensor(2, &[64, 64], DataType::F32);
+    let row = matrix.view(&[1, 64], &[10, 0]).unwrap();
+    let column = matrix.view(&[64, 1], &[0, 5]).unwrap();
+    let right = matrix.view(&[64, 58], &[0, 6]).unwrap();
+    assert_eq!(column.strides()[0], 64);
+    assert!(raw(&row, &column));
+    assert!(!raw(&column, &right));
+}
+
+/// Transposed views are compared by the elements they touch.
+///
+/// Claims CHIP-021.
+#[test]
+fn transposed_views_are_compared_by_elements() {
+    let matrix = tensor(1, &[64, 64], DataType::F32);
+    let turned = matrix.transpose(0, 1).unwrap();
+    let own = matrix.view(&[16, 16], &[0, 16]).unwrap();
+    let same = turned.view(&[16, 16], &[16, 0]).unwrap();
+    let other = turned.view(&[16, 16], &[0, 16]).unwrap();
+    assert!(raw(&own, &same));
+    assert!(!raw(&own, &other));
+    let war = |reader: &Tensor, writer: &Tensor| depends((reader, Access::Read), (writer, Access::Overwrite));
+    assert!(war(&same, &own));
+    assert!(!war(&other, &own));
+}
+
+/// Boxes of five dimensions are compared in every one of them.
+///
+/// Claims CHIP-022.
+#[test]
+fn five_dimensional_boxes_are_compared_in_every_dimension() {
+    let cube = tensor(1, &[3, 4, 5, 6, 7], DataType::U8);
+    let boxed = |ranges: [(u32, u32); 5]| {
+        cube.view(&ranges.map(|(start, end)| end - start), &ranges.map(|(start, _)| start)).unwrap()
+    };
+    let writer = boxed([(1, 2), (0, 4), (2, 4), (0, 6), (0, 3)]);
+    let reader = |last| boxed([(0, 3), (3, 4), (3, 5), (5, 6), last]);
+    assert!(raw(&writer, &reader((2, 7))));
+    assert!(!raw(&writer, &reader((3, 7))));
+}
+
+/// An empty view inside a region that is being written meets nothing and leaves nothing.
+#[test]
+fn empty_views_take_part_in_nothing() {
+    let matrix = tensor(1, &[64, 16], DataType::F32);
+    for offset in [0, 5, 63, 64] {
+        let empty = matrix.view(&[0, 16], &[offset, 0]).unwrap();
+        for access in [Access::Read, Access::Overwrite, Access::Update] {
+            assert!(!depends((&matrix, Access::Overwrite), (&empty, access)));
+            assert!(!depends((&empty, access), (&matrix, Access::Overwrite)));
+        }
+    }
+}
+
+/// Common bytes of one piece of external memory count, whatever address and type they were registered with.
+#[test]
+fn external_tensors_meet_by_their_bytes() {
+    let piece = BufferId::external(9);
+    let layout = |length, data_type| TensorLayout::row_major(&[length], data_type).unwrap();
+    let a = Tensor::external(0x1_0000, 4096, piece, 0, layout(1024, DataType::F32)).unwrap();
+    let b = Tensor::external(0x1_0800, 4096, piece, 0, layout(4096, DataType::U8)).unwrap();
+    let written = b.view(&[4], &[0]).unwrap();
+    assert!(raw(&written, &a.view(&[1], &[512]).unwrap()));
+    assert!(!raw(&written, &a.view(&[1], &[513]).unwrap()));
+    // The buffer first seen may begin above one seen later.
+    assert!(raw(&a.view(&[1], &[512]).unwrap(), &written));
+    assert!(!raw(&a.view(&[1], &[513]).unwrap(), &written));
+}
+
+struct Random(u64);
+
+impl Random {
+    /// SplitMix64, as Steele, Lea and Flood give it.
+    fn below(&mut self, bound: u32) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((word ^ (word >> 31)) % u64::from(bound)) as u32
+    }
+
+    /// A view of a buffer of 4096 elements with 1 to 5 dimensions: a box, sliced, then transposed.
+    fn view(&mut self) -> Tensor {
+        const SHAPES: [&[u32]; 5] = [&[4096], &[64, 64], &[16, 16, 16], &[8, 8, 8, 8], &[4, 8, 4, 8, 4]];
+        let shape = SHAPES[self.below(5) as usize];
+        let mut view = tensor(1, &[4096], DataType::F32).reshape(shape).unwrap();
+        for dimension in 0..shape.len() {
+            let length = shape[dimension];
+            let start = self.below(length);
+            let end = start + 1 + self.below(length - start);
+            view = view.slice(dimension, start, end, 1 + self.below(3)).unwrap();
+        }
+        for _ in 0..self.below(3) {
+            let dimensions = shape.len() as u32;
+            view = view.transpose(self.below(dimensions) as usize, self.below(dimensions) as usize).unwrap();
+        }
+        view
+    }
+}
+
+fn elements(tensor: &Tensor) -> BTreeSet<u64> {
+    let mut elements = vec![tensor.start()];
+    for (&length, &stride) in tensor.shape().iter().zip(tensor.strides()) {
+        let length = u64::from(length);
+        elements =
+            elements.iter().flat_map(|&first| (0..length).map(move |at| first + at * u64::from(stride))).collect();
+    }
+    elements.into_iter().collect()
+}
+
+/// No overlapping pair is missed, and pairs with equal strides are decided exactly.
+///
+/// Claims CHIP-024.
+#[test]
+fn ten_thousand_random_pairs_agree_with_sets_of_elements() {
+    let mut random = Random(24);
+    let mut index = Index::new(&IndexOptions { entries: 4, touches: 4, slots: 2, arguments: 1, hazards: Hazards::All });
+    let (mut met, mut apart, mut inexact) = (0, 0, 0);
+    for pair in 0..10_000 {
+        let (first, second) = (random.view(), random.view());
+        let (before, after) =
+            [(Access::Overwrite, Access::Read), (Access::Read, Access::Overwrite), (Access::Overwrite, Access::Update)]
+                [pair % 3];
+        submit(&mut index, 0, &[(&first, before)]);
+        let found = submit(&mut index, 1, &[(&second, after)]).producers() == [0];
+        index.clear();
+        let common = !elements(&first).is_disjoint(&elements(&second));
+        assert!(found || !common, "missed: {first:?} {second:?}");
+        if first.strides() == second.strides() {
+            assert_eq!(found, common, "{first:?} {second:?}");
+        }
+        met += usize::from(common);
+        apart += usize::from(!common);
+        inexact += usize::from(found != common);
+    }
+    assert!(met > 1000 && apart > 1000, "{met} pairs met, {apart} did not");
+    assert_eq!(inexact, 0, "every pair of such views is decided exactly");
+}
