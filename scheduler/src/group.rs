@@ -1,13 +1,26 @@
 //! What the scheduler instances of a runtime share.
 
-use crate::{Scheduler, SchedulerConfig};
-use prewire_runtime_core::error::StallReport;
-use prewire_runtime_core::graph::Graph;
+use crate::deferred::Wait;
+use crate::gang::Gangs;
+use crate::watchdog::{Sampler, WatchedCore};
+use crate::{POISON, Scheduler, SchedulerConfig};
+use prewire_runtime_core::chip::CoreKind;
+use prewire_runtime_core::error::Fatal;
+use prewire_runtime_core::graph::{Graph, Queue};
+use prewire_runtime_core::id::{CoreId, KernelId};
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::platform::Platform;
-use prewire_runtime_core::sync::{Arc, Mutex};
+use prewire_runtime_core::sync::{Arc, AtomicU64, CachePadded, Mutex, Ordering};
 use std::sync::Arc as StdArc;
-use std::time::Duration;
+
+/// What one instance tells the others, besides its [`prewire_runtime_core::graph::Progress`].
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Its free cores, as [`crate::tracker::Tracker::summary`] counts them.
+    pub(crate) free: AtomicU64,
+    /// Tasks it has taken from a queue and not yet given to a core.
+    pub(crate) in_hand: AtomicU64,
+}
 
 /// What the scheduler instances of a runtime share.
 pub struct SchedulerGroup<P: Platform> {
@@ -15,6 +28,11 @@ pub struct SchedulerGroup<P: Platform> {
     pub(crate) graph: Arc<Graph>,
     pub(crate) platform: Arc<P>,
     pub(crate) kernels: Mutex<StdArc<KernelSet>>,
+    pub(crate) told: Box<[CachePadded<Told>]>,
+    pub(crate) gangs: Gangs,
+    pub(crate) deferred: Box<[Mutex<Vec<Wait>>]>,
+    pub(crate) watched: Box<[CachePadded<WatchedCore>]>,
+    pub(crate) sampler: Mutex<Sampler>,
 }
 
 impl<P: Platform> std::fmt::Debug for SchedulerGroup<P> {
@@ -24,12 +42,37 @@ impl<P: Platform> std::fmt::Debug for SchedulerGroup<P> {
 }
 
 impl<P: Platform> SchedulerGroup<P> {
-    /// A group over `graph`, whose owners of cores must follow the rule of [`SchedulerConfig::instances`].
+    /// A group over `graph`, in which the owner of a core must be the instance that [`SchedulerConfig::owner_of`] names.
     ///
     /// # Panics
-    /// If the graph was built for another number of instances or cores, or an instance would own more than 64 clusters.
+    /// If the graph was built for another number of instances, other cores or other owners, or if an instance would own more than 64 clusters.
     pub fn new(config: SchedulerConfig, graph: Arc<Graph>, platform: Arc<P>) -> Arc<Self> {
-        Arc::new(SchedulerGroup { config, graph, platform, kernels: Mutex::new(StdArc::default()) })
+        let chip = platform.chip();
+        assert_eq!(
+            graph.progress.len(),
+            config.instances,
+            "the graph was built for another number of scheduler instances"
+        );
+        for core in (0..chip.cores()).map(CoreId) {
+            assert_eq!(
+                graph.owner_of(core),
+                config.owner_of(chip, core),
+                "core {} of the graph is owned by another instance",
+                core.0
+            );
+        }
+        let cores = chip.cores() as usize;
+        Arc::new(SchedulerGroup {
+            told: (0..config.instances).map(|_| CachePadded::new(Told::default())).collect(),
+            gangs: Gangs::new(config.instances),
+            deferred: (0..config.instances).map(|_| Mutex::new(Vec::new())).collect(),
+            watched: (0..cores).map(|_| CachePadded::new(WatchedCore::default())).collect(),
+            sampler: Mutex::new(Sampler::new(cores)),
+            kernels: Mutex::new(StdArc::default()),
+            config,
+            graph,
+            platform,
+        })
     }
 
     /// The instances, in order. To be called once: an instance's cores are its own.
@@ -40,25 +83,90 @@ impl<P: Platform> SchedulerGroup<P> {
     /// Begins a run: nothing is left of an earlier one. Behind [`prewire_runtime_core::run::RunState::begin`],
     /// [`Graph::clear_queues`] and [`Platform::begin_run`], before [`Scheduler::begin_run`] of each instance; only while no instance steps.
     pub fn begin_run(&self, kernels: &StdArc<KernelSet>) {
-        *self.kernels.lock().expect("no code panics while it holds the kernels") = kernels.clone();
+        *self.kernels.lock().expect(POISON) = kernels.clone();
+        self.gangs.reset();
+        for waits in &self.deferred {
+            waits.lock().expect(POISON).clear();
+        }
+        for progress in &self.graph.progress {
+            progress.completed.store(0, Ordering::Relaxed);
+            progress.unrun.store(0, Ordering::Relaxed);
+            progress.busy.store(0, Ordering::Relaxed);
+        }
+        self.sampler.lock().expect(POISON).begin_run();
     }
 
-    /// How often [`SchedulerGroup::check`] is to be called, at least.
-    pub fn check_interval(&self) -> Duration {
-        Duration::from_millis(2)
+    /// Ends a run, once no instance steps any more and before the orchestrator reclaims its tasks: completes the report of a stall with the tasks
+    /// that were ready or waiting, which can be looked at without a race only now.
+    pub fn end_run(&self) {
+        self.graph.run.amend_fatal(|fatal| {
+            if let Fatal::Stalled(report) = fatal {
+                self.complete_report(report);
+            }
+        });
     }
 
-    /// The watchdog: looks at the pulse of every core, at conditions that are waited for, and at whether anything moves at all. Gives the verdict if one is due:
-    /// latches the fatal, cancels the platform's kernels and wakes everybody. True if it did. Any thread may call it.
-    pub fn check(&self, _now_ns: u64) -> bool {
-        false
+    /// Ends the run for a reason: the first one counts. Kernels are told to return and everybody is woken.
+    pub(crate) fn end_for(&self, fatal: Fatal) -> bool {
+        let first = self.graph.run.latch(fatal);
+        self.platform.cancel(self.graph.run.run());
+        self.graph.bells.ring_all();
+        first
     }
 
-    /// Ends a run, once no instance steps any more: completes the report of a stall with the tasks that were ready or waiting.
-    pub fn end_run(&self) {}
+    /// Whether an instance other than `but` has a free core of the kind.
+    #[inline]
+    pub(crate) fn has_free_core(&self, kind: CoreKind, but: usize) -> bool {
+        let mut others = self.told.iter().enumerate().filter(|&(instance, _)| instance != but);
+        others.any(|(_, told)| free_of(told.free.load(Ordering::Relaxed), kind) != 0)
+    }
 
-    /// How the run stands, in the form of a stall's report: the counts, and the tasks on cores.
-    pub fn stall_report(&self, _now_ns: u64) -> StallReport {
-        todo!()
+    /// Whether an instance other than `but` has a whole free cluster.
+    pub(crate) fn has_whole_cluster(&self, but: usize) -> bool {
+        let mut others = self.told.iter().enumerate().filter(|&(instance, _)| instance != but);
+        others.any(|(_, told)| told.free.load(Ordering::Relaxed) >> 32 != 0)
+    }
+
+    /// Wakes a sleeping instance that has free cores for tasks of this queue. To be called behind a full fence.
+    pub(crate) fn pass_wake_on(&self, queue: Queue) {
+        let mut sleeping = self.graph.bells.idle() & !(1 << self.graph.orchestrator_bell());
+        while sleeping != 0 {
+            let instance = sleeping.trailing_zeros() as usize;
+            sleeping &= sleeping - 1;
+            let free = self.told[instance].free.load(Ordering::Relaxed);
+            let fits = match queue {
+                Queue::Cube => free_of(free, CoreKind::Cube) != 0,
+                Queue::Vector => free_of(free, CoreKind::Vector) != 0,
+                Queue::Cluster | Queue::Gang => free != 0,
+                Queue::Retire => true,
+            };
+            if fits {
+                self.graph.bells.ring(instance);
+                return;
+            }
+        }
+    }
+
+    /// Wakes every sleeping instance: a gang needs all of them. To be called behind a full fence.
+    pub(crate) fn wake_instances(&self) {
+        let mut sleeping = self.graph.bells.idle() & !(1 << self.graph.orchestrator_bell());
+        while sleeping != 0 {
+            self.graph.bells.ring(sleeping.trailing_zeros() as usize);
+            sleeping &= sleeping - 1;
+        }
+    }
+
+    /// What reports call a kernel.
+    pub(crate) fn kernel_name(&self, kernel: KernelId) -> String {
+        let kernels = self.kernels.lock().expect(POISON);
+        kernels.get(kernel).map_or_else(|| format!("kernel {}", kernel.0), |kernel| kernel.name.clone())
+    }
+}
+
+#[inline]
+fn free_of(summary: u64, kind: CoreKind) -> u64 {
+    match kind {
+        CoreKind::Cube => summary & 0xFFFF,
+        CoreKind::Vector => summary >> 16 & 0xFFFF,
     }
 }

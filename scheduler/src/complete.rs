@@ -1,0 +1,293 @@
+//! From the end of a block to the release of its task.
+//!
+//! The order is fixed: the consumers are walked (marked if the task failed and they use its data, then released), the holds on retained producers are
+//! dropped, then the own hold; behind that nobody touches the slot. A long list of consumers is walked in pieces, so that other tasks are
+//! dispatched meanwhile, and a consumer that must not run goes through a queue, so that a long chain of them needs no stack.
+
+use crate::instance::{Round, Work};
+use crate::tracker::Place;
+use prewire_runtime_core::chip::CoreKind;
+use prewire_runtime_core::consumers::{Consumers, Ending, PausedWalk};
+use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
+use prewire_runtime_core::error::KernelFailure;
+use prewire_runtime_core::graph::Queue;
+use prewire_runtime_core::id::{EdgeIndex, SlotIndex};
+use prewire_runtime_core::platform::{Outcome, Platform};
+use prewire_runtime_core::port::{Condition, Token, Transition};
+use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, Shape, Slot, TaskBody, TaskFlags};
+
+/// Consumers that are released in one piece of a walk.
+pub(crate) const PIECE: usize = 64;
+
+/// Walks that may be put aside at once; beyond that a list is walked to its end, so that putting aside allocates nothing.
+pub(crate) const MOST_WALKS: usize = 64;
+
+/// A completed task whose consumers are not all released.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    slot: SlotIndex,
+    cause: Ordinal,
+    rest: PausedWalk,
+}
+
+/// The core that a completing task frees, if a successor may be kept for it.
+pub(crate) type FreedCore = Option<CoreKind>;
+
+impl<P: Platform> Round<'_, P> {
+    /// Looks at every running core and takes in what it says.
+    pub(crate) fn collect(&mut self) -> bool {
+        let mut worked = false;
+        for place in self.own.tracker.busy() {
+            let (news, successor) = self.observe(place);
+            worked |= news;
+            if let Some(successor) = successor {
+                self.run_on(place, Work { slot: successor, block: 0, part: self.part_of(successor) }, true);
+            }
+        }
+        worked
+    }
+
+    /// Takes in what a running core says. True if it was anything new; and the successor to run on the core, if it is free and one was kept, which is then
+    /// in hand.
+    pub(crate) fn observe(&mut self, place: Place) -> (bool, Option<SlotIndex>) {
+        let at = place.index();
+        let port = &mut self.own.ports[at];
+        let condition = self.platform.poll(port.core);
+        let (before, running, preloaded) = (port.in_flight, port.running, port.preloaded);
+        match port.in_flight.observe(condition) {
+            Transition::None => {
+                #[cfg(debug_assertions)]
+                self.note_repeat(place, condition);
+                (false, None)
+            }
+            Transition::Started => {
+                self.own.tracker.opened(place);
+                (true, None)
+            }
+            Transition::RunningEnded => {
+                self.own.tracker.freed(place);
+                self.own.dispatches -= 1;
+                let keep = self.may_keep_for(place);
+                (true, self.ended(place, before.running, running, keep))
+            }
+            Transition::Promoted => {
+                port.running = preloaded;
+                self.own.tracker.opened(place);
+                self.own.dispatches -= 1;
+                (true, self.ended(place, before.running, running, None))
+            }
+            Transition::BothEnded => {
+                self.own.tracker.freed(place);
+                self.own.dispatches -= 2;
+                self.ended(place, before.running, running, None);
+                let keep = self.may_keep_for(place);
+                (true, self.ended(place, before.preloaded, preloaded, keep))
+            }
+        }
+    }
+
+    /// A core that has said that it started its dispatch says the end of another one again: nothing follows from it, but it is worth a note.
+    #[cfg(debug_assertions)]
+    fn note_repeat(&self, place: Place, condition: Condition) {
+        let port = &self.own.ports[place.index()];
+        if let Condition::Finished(token) = condition
+            && port.in_flight.started
+            && port.in_flight.running != Some(token)
+        {
+            let core = self.platform.chip().core_name(port.core);
+            self.graph.run.note(format!("core {core} repeated the end of token {}", token.to_register()));
+        }
+    }
+
+    /// Whether a successor may be kept for a core that has just become free: nothing directed waits for it and nobody keeps it free.
+    #[inline]
+    pub(crate) fn may_keep_for(&self, place: Place) -> FreedCore {
+        let wanted = self.own.tracker.is_kept_free(place) || self.own.directed.waits_for(place);
+        (!wanted).then_some(place.kind())
+    }
+
+    /// A block has ended on a core. Returns the successor to run there, which is then in hand.
+    #[inline]
+    pub(crate) fn ended(
+        &mut self,
+        place: Place,
+        token: Option<Token>,
+        work: Work,
+        freed: FreedCore,
+    ) -> Option<SlotIndex> {
+        let token = token.expect("an ended dispatch had a token");
+        let core = self.own.ports[place.index()].core;
+        let slot = self.graph.slots.get(work.slot);
+        // SAFETY: the block's share of the task is open, so the task is not released.
+        let body = unsafe { slot.body() };
+        let deferred = match self.platform.outcome(core, token) {
+            Outcome::Ok => false,
+            Outcome::Failed => {
+                self.failed(place, token, work, slot);
+                false
+            }
+            Outcome::Deferred => {
+                if self.graph.run.is_cancelled() {
+                    return None;
+                }
+                self.defer(place, token, work, slot)
+            }
+        };
+        if self.graph.run.is_cancelled() {
+            return None;
+        }
+        // A task of one block and one part, without conditions, is over with its only share: there is nobody to count with.
+        let alone = body.blocks == 1 && body.parts.0.is_power_of_two() && !deferred;
+        if alone || slot.end_subtasks(1) { self.complete(work.slot, freed) } else { None }
+    }
+
+    #[cold]
+    fn failed(&self, place: Place, token: Token, work: Work, slot: &Slot) {
+        let core = self.own.ports[place.index()].core;
+        let failure = self.platform.take_failure(core, token);
+        // SAFETY: the block's share of the task is open, so the task is not released.
+        let (body, extra) = unsafe { (slot.body(), slot.extra()) };
+        let kernel = { body.kernels }[work.part as usize];
+        let failure = KernelFailure {
+            task: body.id,
+            kernel,
+            kernel_name: self.group.kernel_name(kernel),
+            block: work.block,
+            core: self.platform.chip().core_name(core),
+            code: failure.code,
+            text: failure.text,
+        };
+        self.graph.run.record_failure(extra.ordinal, failure);
+        slot.blame(extra.ordinal);
+    }
+
+    /// A task is over, with all its blocks and conditions, or without any. Its consumers are released; returns the one kept for the freed core, if
+    /// any, which is then in hand.
+    #[inline]
+    pub(crate) fn complete(&mut self, index: SlotIndex, freed: FreedCore) -> Option<SlotIndex> {
+        let slot = self.graph.slots.get(index);
+        let cause = slot.cause();
+        let ending = if cause == NO_CAUSE { Ending::Ok } else { Ending::Failed };
+        // SAFETY: this thread ended the last share of the task, so it alone closes the list, once.
+        let consumers = unsafe { slot.consumers.close(&self.graph.edges, ending) };
+        if consumers.is_empty() {
+            self.release(slot, cause);
+            return None;
+        }
+        self.walk(index, cause, consumers, freed)
+    }
+
+    /// Releases a piece of a task's consumers, and the task with the last of them.
+    fn walk(
+        &mut self,
+        index: SlotIndex,
+        cause: Ordinal,
+        mut consumers: Consumers<'_>,
+        freed: FreedCore,
+    ) -> Option<SlotIndex> {
+        let mut kept = None;
+        loop {
+            for edge in consumers.by_ref().take(PIECE) {
+                self.release_consumer(edge, cause, freed, &mut kept);
+            }
+            if consumers.is_empty() {
+                self.release(self.graph.slots.get(index), cause);
+                return kept;
+            }
+            if self.own.walks.len() < MOST_WALKS {
+                self.own.walks.push_back(Walk { slot: index, cause, rest: consumers.pause() });
+                return kept;
+            }
+        }
+    }
+
+    /// Goes on with the oldest walk that was put aside.
+    pub(crate) fn walk_on(&mut self) -> bool {
+        let Some(walk) = self.own.walks.pop_front() else { return false };
+        // SAFETY: the graph has one table of edges.
+        let consumers = unsafe { walk.rest.resume(&self.graph.edges) };
+        self.walk(walk.slot, walk.cause, consumers, None);
+        true
+    }
+
+    #[inline]
+    fn release_consumer(&mut self, edge: EdgeBody, cause: Ordinal, freed: FreedCore, kept: &mut Option<SlotIndex>) {
+        let consumer = self.graph.slots.get(edge.consumer);
+        if cause != NO_CAUSE && edge.flags.contains(EdgeFlags::DATA) {
+            consumer.blame(cause);
+        }
+        if !edge.flags.contains(EdgeFlags::WAIT) || !consumer.arrive() {
+            return;
+        }
+        // SAFETY: this arrival made the task ready; nobody releases it before it was routed.
+        let body = unsafe { consumer.body() };
+        if let Some(kind) = freed
+            && kept.is_none()
+            && self.may_be_kept(consumer, body, kind)
+        {
+            self.own.kept += 1;
+            self.take_in_hand(1);
+            *kept = Some(edge.consumer);
+            return;
+        }
+        // SAFETY: this arrival made the task ready.
+        unsafe { self.graph.route(edge.consumer) };
+    }
+
+    /// Whether a ready task may follow its producer on a core of this kind at once, ahead of what waits in the queue.
+    #[inline]
+    fn may_be_kept(&self, task: &Slot, body: &TaskBody, kind: CoreKind) -> bool {
+        const ELSEWHERE: TaskFlags = TaskFlags::GANG.with(TaskFlags::DIRECTED).with(TaskFlags::PREDICATE);
+        let shape = match kind {
+            CoreKind::Cube => Shape::Cube,
+            CoreKind::Vector => Shape::Vector,
+        };
+        body.parts.shape() == shape
+            && body.blocks == 1
+            && body.flags.0 & ELSEWHERE.0 == 0
+            && task.cause() == NO_CAUSE
+            && self.own.kept < self.own.kept_most
+            && !self.gang_waits()
+    }
+
+    /// Gives up everything a completed task holds, itself last.
+    #[inline]
+    fn release(&mut self, slot: &Slot, cause: Ordinal) {
+        // SAFETY: the task's own hold is dropped only below.
+        let body = unsafe { slot.body() };
+        if cause != NO_CAUSE {
+            // SAFETY: as above.
+            let ordinal = unsafe { slot.extra() }.ordinal;
+            self.own.unrun += (cause != ordinal) as u64;
+        }
+        if body.flags.has(TaskFlags::RETAINS) {
+            self.release_producers(body);
+        }
+        self.graph.release(slot);
+        self.own.completed += 1;
+    }
+
+    fn release_producers(&self, body: &TaskBody) {
+        for edge in body.edges..body.edges + body.edge_count {
+            // SAFETY: the task is wired and not yet released, and its edges with it.
+            let edge = unsafe { self.graph.edges.get(EdgeIndex(edge)).read() };
+            if edge.flags.contains(EdgeFlags::RETAIN) {
+                self.graph.release(self.graph.slots.get(edge.producer));
+            }
+        }
+    }
+
+    /// Which of a single block's kernels runs.
+    #[inline]
+    pub(crate) fn part_of(&self, slot: SlotIndex) -> u8 {
+        // SAFETY: the task is in this thread's hand.
+        let body = unsafe { self.graph.slots.get(slot).body() };
+        Self::only_part(body.parts)
+    }
+
+    /// A task in hand goes back to its queue.
+    pub(crate) fn put_back(&mut self, queue: Queue, slot: SlotIndex) {
+        self.graph.enqueue(queue, slot);
+        self.out_of_hand();
+    }
+}

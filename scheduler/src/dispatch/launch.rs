@@ -1,0 +1,88 @@
+//! One block on one core: the payload, the token, and what follows if the block has ended by then.
+
+use crate::instance::{Round, Work};
+use crate::tracker::Place;
+use prewire_runtime_core::id::TaskId;
+use prewire_runtime_core::platform::{DispatchPayload, Platform};
+use prewire_runtime_core::port::{Condition, Token};
+use prewire_runtime_core::slot::TaskFlags;
+
+impl<P: Platform> Round<'_, P> {
+    /// Writes payload and token. True if the platform says that the block has already ended.
+    #[inline]
+    fn launch(&mut self, place: Place, work: Work) -> (Token, bool) {
+        let port = &mut self.own.ports[place.index()];
+        let token = port.next;
+        port.next = token.next();
+        let slot = self.graph.slots.get(work.slot);
+        // SAFETY: the block's share of the task is open, so the task is not released.
+        let body = unsafe { slot.body() };
+        let kernel = { body.kernels }[work.part as usize];
+        let arguments = self.graph.arguments.pointer(body.arguments);
+        let concurrent = TaskFlags::CONCURRENT.with(TaskFlags::GANG);
+        let payload = DispatchPayload {
+            task: body.id,
+            tensors: arguments.cast(),
+            scalars: arguments.wrapping_add(body.tensors as usize).cast(),
+            slot: work.slot,
+            block: work.block,
+            blocks: body.blocks,
+            run: self.own.run,
+            core: port.core,
+            kernel,
+            part: place.part,
+            parts: body.parts.0,
+            tensor_count: body.tensors,
+            scalar_count: body.scalars,
+            concurrent: body.flags.0 & concurrent.0 != 0,
+        };
+        let budget_ns = if body.flags.has(TaskFlags::BUDGET) {
+            // SAFETY: as above; the flag says that the cold part was written.
+            unsafe { slot.extra() }.budget_ns
+        } else {
+            0
+        };
+        let id: TaskId = body.id;
+        self.group.watched[port.core.index()].set(token, id, kernel, budget_ns);
+        // SAFETY: the arguments stay until the task is released, which this block's open share prevents; the tracker says that the core has room.
+        let ended = unsafe { self.platform.dispatch(port.core, token, &payload) };
+        (token, ended)
+    }
+
+    /// Runs a block on an idle core. If it ends at once, its successor follows on the same core if one may be kept (and `keep` says so), and so on.
+    ///
+    /// The block's task is in hand before the call and no more behind it.
+    #[inline]
+    pub(crate) fn run_on(&mut self, place: Place, work: Work, keep: bool) {
+        let mut work = work;
+        self.own.warm[place.kind() as usize] = place;
+        loop {
+            self.out_of_hand();
+            let (token, ended) = self.launch(place, work);
+            let port = &mut self.own.ports[place.index()];
+            if !(ended && self.platform.poll(port.core) == Condition::Finished(token)) {
+                port.in_flight.dispatched(token);
+                port.running = work;
+                self.own.tracker.started(place);
+                self.own.dispatches += 1;
+                return;
+            }
+            let freed = if keep { self.may_keep_for(place) } else { None };
+            match self.ended(place, Some(token), work, freed) {
+                Some(next) => work = Work { slot: next, block: 0, part: self.part_of(next) },
+                None => return,
+            }
+        }
+    }
+
+    /// Puts a block behind what a core runs. The block's task is in hand before the call and no more behind it.
+    pub(crate) fn preload_on(&mut self, place: Place, work: Work) {
+        self.out_of_hand();
+        let (token, _) = self.launch(place, work);
+        let port = &mut self.own.ports[place.index()];
+        port.in_flight.dispatched(token);
+        port.preloaded = work;
+        self.own.tracker.filled(place);
+        self.own.dispatches += 1;
+    }
+}

@@ -1,0 +1,263 @@
+//! What one scheduler instance knows, and the view of everything that it has during a step.
+
+use crate::SchedulerGroup;
+use crate::complete::Walk;
+use crate::dispatch::DirectedTasks;
+use crate::gang::{GATES, Generation};
+use crate::tracker::{Place, Tracker};
+use prewire_runtime_core::chip::{ChipSpec, CoreKind};
+use prewire_runtime_core::graph::{Graph, Progress, Queue};
+use prewire_runtime_core::id::{CoreId, SlotIndex};
+use prewire_runtime_core::platform::Platform;
+use prewire_runtime_core::port::{InFlight, Token};
+use prewire_runtime_core::slot::Parts;
+use prewire_runtime_core::sync::{Ordering, fence_behind_rmw};
+use std::collections::VecDeque;
+
+/// One block of one part of a task, as it is given to a core.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work {
+    pub(crate) slot: SlotIndex,
+    pub(crate) block: u32,
+    /// Which of the task's kernels runs.
+    pub(crate) part: u8,
+}
+
+impl Work {
+    const NONE: Work = Work { slot: SlotIndex(0), block: 0, part: 0 };
+}
+
+/// One core as its owner knows it.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) core: CoreId,
+    pub(crate) next: Token,
+    pub(crate) in_flight: InFlight,
+    /// What `in_flight.running` is.
+    pub(crate) running: Work,
+    /// What `in_flight.preloaded` is.
+    pub(crate) preloaded: Work,
+}
+
+/// What one instance knows. Nobody else looks at it.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) index: usize,
+    pub(crate) run: u32,
+    pub(crate) ports: Vec<Port>,
+    pub(crate) tracker: Tracker,
+    /// The core of each kind that was used last.
+    pub(crate) warm: [Place; 2],
+    /// Dispatches that have not been seen to end.
+    pub(crate) dispatches: u64,
+    /// Tasks in hand: taken from a queue and not yet given to a core, nor retired, nor put back.
+    pub(crate) in_hand: u64,
+    /// Tasks completed or retired in this run.
+    pub(crate) completed: u64,
+    /// Of these, retired unrun for another's failure.
+    pub(crate) unrun: u64,
+    /// Successors dispatched since a queue of single blocks was last served.
+    pub(crate) kept: u32,
+    pub(crate) kept_most: u32,
+    pub(crate) walks: VecDeque<Walk>,
+    pub(crate) directed: DirectedTasks,
+    /// A MIX task taken from its queue that found no cluster here.
+    pub(crate) cluster_task: Option<SlotIndex>,
+    /// Per kind: a MIX task was placed while single blocks waited, so they come first.
+    pub(crate) singles_first: [bool; 2],
+    /// Per gate, the attempt that places are offered to, and how many.
+    pub(crate) offered: [Option<(Generation, u32)>; GATES],
+    /// Conditions that this instance polls.
+    pub(crate) deferred: usize,
+    /// Where the next poll of conditions begins.
+    pub(crate) deferred_next: usize,
+    published: Published,
+}
+
+/// What was last published.
+#[derive(Debug, Default)]
+struct Published {
+    completed: u64,
+    unrun: u64,
+    busy: u64,
+    free: u64,
+    marked: bool,
+}
+
+/// Of what keeps a successor from being dispatched for ever ahead of older ready tasks: so many dispatches of successors between two takes from a queue, over
+/// all instances. A task that becomes ready during one such series is taken in the next take at the latest, so it waits for twice as many.
+const KEPT_MOST: u32 = 32;
+
+impl Instance {
+    pub(crate) fn new(index: usize, instances: usize, chip: &ChipSpec, first_token: Token) -> Self {
+        let owned = (index..chip.clusters as usize).step_by(instances);
+        let clusters = owned.len();
+        let port = |cluster: usize, part| Port {
+            core: chip.core(cluster as u16, part),
+            next: first_token,
+            in_flight: InFlight::default(),
+            running: Work::NONE,
+            preloaded: Work::NONE,
+        };
+        Instance {
+            index,
+            run: 0,
+            ports: owned.flat_map(|cluster| (0..3).map(move |part| port(cluster, part))).collect(),
+            tracker: Tracker::new(clusters),
+            warm: [Place::new(0, 0), Place::new(0, 1)],
+            dispatches: 0,
+            in_hand: 0,
+            completed: 0,
+            unrun: 0,
+            kept: 0,
+            kept_most: (KEPT_MOST / instances as u32).max(1),
+            walks: VecDeque::with_capacity(crate::complete::MOST_WALKS),
+            directed: DirectedTasks::new(3 * clusters),
+            cluster_task: None,
+            singles_first: [false; 2],
+            offered: [None; GATES],
+            deferred: 0,
+            deferred_next: 0,
+            published: Published::default(),
+        }
+    }
+
+    /// Forgets everything but the tokens, which advance for ever.
+    pub(crate) fn begin_run(&mut self, run: u32) {
+        self.run = run;
+        for port in &mut self.ports {
+            port.in_flight = InFlight::default();
+        }
+        self.tracker = Tracker::new(self.ports.len() / 3);
+        self.dispatches = 0;
+        self.completed = 0;
+        self.unrun = 0;
+        self.kept = 0;
+        self.singles_first = [false; 2];
+        self.offered = [None; GATES];
+        self.deferred_next = 0;
+        self.forget_tasks();
+        self.published = Published { free: u64::MAX, ..Published::default() };
+    }
+
+    /// Lets go of every task that is not on a core, without touching it.
+    pub(crate) fn forget_tasks(&mut self) {
+        self.in_hand = 0;
+        self.walks.clear();
+        self.directed.clear();
+        self.cluster_task = None;
+        self.deferred = 0;
+        self.tracker.unreserve_cluster();
+    }
+}
+
+/// One step's view of an instance and of what it shares. The rooms of this crate are methods of it.
+pub(crate) struct Round<'a, P: Platform> {
+    pub(crate) group: &'a SchedulerGroup<P>,
+    pub(crate) graph: &'a Graph,
+    pub(crate) platform: &'a P,
+    pub(crate) own: &'a mut Instance,
+}
+
+impl<'a, P: Platform> Round<'a, P> {
+    pub(crate) fn new(group: &'a SchedulerGroup<P>, own: &'a mut Instance) -> Self {
+        Round { group, graph: &group.graph, platform: &group.platform, own }
+    }
+
+    fn progress(&self) -> &'a Progress {
+        &self.graph.progress[self.own.index]
+    }
+
+    /// Says that a task is about to be taken into this instance's hand: a verdict that finds the queues empty must find somebody busy.
+    #[inline]
+    pub(crate) fn mark_busy(&mut self) {
+        if !self.own.published.marked {
+            self.own.published.marked = true;
+            self.own.published.busy += 1;
+            self.progress().busy.store(self.own.published.busy, Ordering::Release);
+        }
+    }
+
+    /// `count` tasks were taken into hand.
+    #[inline]
+    pub(crate) fn take_in_hand(&mut self, count: u64) {
+        self.own.in_hand += count;
+        self.tell_in_hand();
+    }
+
+    /// One task in hand was given to a core, retired or put back.
+    #[inline]
+    pub(crate) fn out_of_hand(&mut self) {
+        self.own.in_hand -= 1;
+        self.tell_in_hand();
+    }
+
+    #[inline]
+    fn tell_in_hand(&self) {
+        self.group.told[self.own.index].in_hand.store(self.own.in_hand, Ordering::Relaxed);
+    }
+
+    /// Tells the others what this step achieved, and wakes the orchestrator if it may be waiting for that.
+    #[inline]
+    pub(crate) fn publish(&mut self, worked: bool) {
+        let own = &mut *self.own;
+        let progress = &self.graph.progress[own.index];
+        let busy = own.dispatches
+            + own.in_hand
+            + own.walks.len() as u64
+            + own.deferred as u64
+            + own.directed.len() as u64
+            + own.offered.iter().flatten().count() as u64;
+        let free = own.tracker.summary();
+        if free != own.published.free {
+            own.published.free = free;
+            self.group.told[own.index].free.store(free, Ordering::Relaxed);
+        }
+        if worked {
+            let epoch = progress.epoch.load(Ordering::Relaxed);
+            progress.epoch.store(epoch.wrapping_add(1), Ordering::Release);
+        }
+        let completed = own.completed != own.published.completed;
+        if completed {
+            if own.unrun != own.published.unrun {
+                own.published.unrun = own.unrun;
+                progress.unrun.store(own.unrun, Ordering::Release);
+            }
+            own.published.completed = own.completed;
+            progress.completed.swap(own.completed, Ordering::AcqRel);
+            fence_behind_rmw();
+        }
+        if busy != own.published.busy {
+            own.published.busy = busy;
+            progress.busy.store(busy, Ordering::Release);
+        }
+        own.published.marked = false;
+        if completed {
+            let orchestrator = self.graph.orchestrator_bell();
+            if self.graph.bells.idle() >> orchestrator & 1 != 0 {
+                self.graph.bells.ring(orchestrator);
+            }
+        }
+    }
+
+    /// The part of a single block's task that has a kernel.
+    #[inline]
+    pub(crate) fn only_part(parts: Parts) -> u8 {
+        parts.0.trailing_zeros() as u8
+    }
+
+    /// Whether a gang waits, in the queue, in the list or gathering.
+    #[inline]
+    pub(crate) fn gang_waits(&self) -> bool {
+        self.group.gangs.waiting() != 0 || !self.graph.queue(Queue::Gang).is_empty()
+    }
+
+    /// The queue of single blocks for a kind of core.
+    #[inline]
+    pub(crate) fn queue_of(kind: CoreKind) -> Queue {
+        match kind {
+            CoreKind::Cube => Queue::Cube,
+            CoreKind::Vector => Queue::Vector,
+        }
+    }
+}

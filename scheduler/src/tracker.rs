@@ -1,0 +1,435 @@
+//! Which cores of an instance's clusters are idle, running or full, as plain bit sets: one bit per cluster, one word per part of a cluster.
+
+use prewire_runtime_core::chip::CoreKind;
+use prewire_runtime_core::slot::Parts;
+
+/// Clusters that one instance may own.
+pub(crate) const MOST_CLUSTERS: usize = 64;
+
+/// A core as its owner counts: its cluster among the owner's, and its part of it (0 cube, 1 and 2 vector).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) cluster: u8,
+    pub(crate) part: u8,
+}
+
+impl Place {
+    #[inline]
+    pub(crate) const fn new(cluster: usize, part: usize) -> Self {
+        Place { cluster: cluster as u8, part: part as u8 }
+    }
+
+    /// The place as an array index.
+    #[inline]
+    pub(crate) const fn index(self) -> usize {
+        self.cluster as usize * 3 + self.part as usize
+    }
+
+    #[inline]
+    pub(crate) const fn kind(self) -> CoreKind {
+        if self.part == 0 { CoreKind::Cube } else { CoreKind::Vector }
+    }
+
+    #[inline]
+    const fn bit(self) -> u64 {
+        1 << self.cluster
+    }
+}
+
+/// Kinds of core, a bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Kinds(pub(crate) u8);
+
+impl Kinds {
+    pub(crate) const fn of(parts: Parts) -> Kinds {
+        Kinds((parts.has(0) as u8) | (((parts.has(1) || parts.has(2)) as u8) << 1))
+    }
+
+    pub(crate) const fn has(self, kind: CoreKind) -> bool {
+        self.0 >> kind as u8 & 1 != 0
+    }
+
+    pub(crate) const fn meet(self, other: Kinds) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) const fn with(self, other: Kinds) -> Kinds {
+        Kinds(self.0 | other.0)
+    }
+}
+
+/// The state of an instance's cores.
+///
+/// A core is idle, or runs something. A running core that has said so and has nothing behind it is open: a second dispatch may be pre-loaded.
+/// Some cores are kept free on purpose: all of a kind that a gang gathers, and the cores of one cluster that a MIX task waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Tracker {
+    all: u64,
+    idle: [u64; 3],
+    open: [u64; 3],
+    gathered: Kinds,
+    reserved: [u64; 3],
+}
+
+impl Tracker {
+    /// All cores of `clusters` clusters are idle.
+    pub(crate) fn new(clusters: usize) -> Self {
+        assert!(clusters <= MOST_CLUSTERS, "an instance owns at most {MOST_CLUSTERS} clusters, not {clusters}");
+        let all = if clusters == MOST_CLUSTERS { u64::MAX } else { (1 << clusters) - 1 };
+        Tracker { all, idle: [all; 3], open: [0; 3], gathered: Kinds(0), reserved: [0; 3] }
+    }
+
+    /// Which part of which cluster is kept free for a gang.
+    #[inline]
+    fn gathered_of(&self, part: usize) -> u64 {
+        let kind = if part == 0 { CoreKind::Cube } else { CoreKind::Vector };
+        if self.gathered.has(kind) { self.all } else { 0 }
+    }
+
+    /// Keeps all cores of these kinds, and of no others, for a gang.
+    #[inline]
+    pub(crate) fn gather(&mut self, kinds: Kinds) {
+        self.gathered = kinds;
+    }
+
+    /// The kinds kept for a gang.
+    #[inline]
+    pub(crate) fn gathered(&self) -> Kinds {
+        self.gathered
+    }
+
+    /// Whether the core may be given something else when it becomes free.
+    #[inline]
+    pub(crate) fn is_kept_free(&self, place: Place) -> bool {
+        (self.gathered_of(place.part as usize) | self.reserved[place.part as usize]) & place.bit() != 0
+    }
+
+    /// Cores of a part that may take a single block now.
+    #[inline]
+    fn free(&self, part: usize) -> u64 {
+        self.idle[part] & !self.reserved[part] & !self.gathered_of(part)
+    }
+
+    /// How many cores of the kind may take a single block now.
+    #[inline]
+    pub(crate) fn free_cores(&self, kind: CoreKind) -> usize {
+        match kind {
+            CoreKind::Cube => self.free(0).count_ones() as usize,
+            CoreKind::Vector => (self.free(1).count_ones() + self.free(2).count_ones()) as usize,
+        }
+    }
+
+    /// A core of the kind for a single block: the one used last if it is free, as it is warm, and else one of the first cluster that has one, so that
+    /// whole clusters stay free for those who need them.
+    #[inline]
+    pub(crate) fn choose(&self, kind: CoreKind, warm: Place) -> Option<Place> {
+        if self.free(warm.part as usize) & warm.bit() != 0 {
+            return Some(warm);
+        }
+        Self::first(kind, self.free(0), self.free(1), self.free(2))
+    }
+
+    /// A core of the kind for a single block: the next free one behind `last`, in the order of clusters, so that all cores take turns.
+    #[inline]
+    pub(crate) fn choose_next(&self, kind: CoreKind, last: Place) -> Option<Place> {
+        if last.part == 1 && self.free(2) & last.bit() != 0 {
+            return Some(Place { part: 2, ..last });
+        }
+        let behind = !(last.bit() | (last.bit() - 1));
+        Self::first(kind, self.free(0) & behind, self.free(1) & behind, self.free(2) & behind)
+            .or_else(|| Self::first(kind, self.free(0), self.free(1), self.free(2)))
+    }
+
+    /// A running core of the kind that a single block may be pre-loaded behind.
+    #[inline]
+    pub(crate) fn choose_open(&self, kind: CoreKind) -> Option<Place> {
+        let open = |part: usize| self.open[part] & !self.reserved[part] & !self.gathered_of(part);
+        Self::first(kind, open(0), open(1), open(2))
+    }
+
+    #[inline]
+    fn first(kind: CoreKind, cubes: u64, vectors_0: u64, vectors_1: u64) -> Option<Place> {
+        let of = match kind {
+            CoreKind::Cube => cubes,
+            CoreKind::Vector => vectors_0 | vectors_1,
+        };
+        if of == 0 {
+            return None;
+        }
+        let cluster = of.trailing_zeros() as usize;
+        let part = match kind {
+            CoreKind::Cube => 0,
+            CoreKind::Vector if vectors_0 >> cluster & 1 != 0 => 1,
+            CoreKind::Vector => 2,
+        };
+        Some(Place::new(cluster, part))
+    }
+
+    /// How many cores of the kind a single block may be pre-loaded behind.
+    pub(crate) fn open_cores(&self, kind: CoreKind) -> usize {
+        let open = |part: usize| (self.open[part] & !self.reserved[part] & !self.gathered_of(part)).count_ones();
+        match kind {
+            CoreKind::Cube => open(0) as usize,
+            CoreKind::Vector => (open(1) + open(2)) as usize,
+        }
+    }
+
+    /// Whether any block that uses several cores of a cluster could find a cluster now.
+    #[inline]
+    pub(crate) fn has_partly_free_cluster(&self) -> bool {
+        let free = |part: usize| self.idle[part] & !self.gathered_of(part);
+        (free(0) & (free(1) | free(2))) | (free(1) & free(2)) != 0
+    }
+
+    /// The clusters in which all of these cores may take a block now. Cores reserved for a MIX task count: this is how it gets them.
+    #[inline]
+    pub(crate) fn free_clusters(&self, parts: Parts) -> u64 {
+        (0..3)
+            .filter(|&part| parts.has(part))
+            .fold(self.all, |clusters, part| clusters & self.idle[part] & !self.gathered_of(part))
+    }
+
+    /// The clusters whose cores are all idle and kept for nobody.
+    pub(crate) fn whole_clusters(&self) -> u64 {
+        self.free(0) & self.free(1) & self.free(2)
+    }
+
+    /// The cluster for a block with these parts: the reserved one, else one whose other cores are busy anyway, else any.
+    pub(crate) fn choose_cluster(&self, parts: Parts) -> Option<usize> {
+        let free = self.free_clusters(parts);
+        let reserved = free & (self.reserved[0] | self.reserved[1] | self.reserved[2]);
+        let partly_busy = free & !(self.idle[0] & self.idle[1] & self.idle[2]);
+        let best = [reserved, partly_busy, free].into_iter().find(|&clusters| clusters != 0)?;
+        Some(best.trailing_zeros() as usize)
+    }
+
+    /// Keeps the cluster that is nearest to having these cores idle for a MIX task, unless one is kept already.
+    pub(crate) fn reserve_cluster(&mut self, parts: Parts) {
+        if self.reserved != [0; 3] || self.all == 0 {
+            return;
+        }
+        let idle_parts =
+            |cluster: &usize| (0..3).filter(|&part| parts.has(part) && self.idle[part] >> cluster & 1 != 0).count();
+        let clusters = 64 - self.all.leading_zeros() as usize;
+        // The first of the best: ties go to the lowest number, so that the choice is the same whenever the state is.
+        let best = (0..clusters).rev().max_by_key(idle_parts).unwrap_or(0);
+        for part in (0..3).filter(|&part| parts.has(part)) {
+            self.reserved[part] = 1 << best;
+        }
+    }
+
+    /// Whether a cluster is kept for a MIX task.
+    #[inline]
+    pub(crate) fn has_reserved_cluster(&self) -> bool {
+        self.reserved != [0; 3]
+    }
+
+    /// No cluster is kept for a MIX task any more.
+    #[inline]
+    pub(crate) fn unreserve_cluster(&mut self) {
+        self.reserved = [0; 3];
+    }
+
+    /// How many places a gang of this kind finds here: single cores, or clusters. Reservations do not count against it; its own keep others away.
+    pub(crate) fn gang_places(&self, parts: Parts) -> u32 {
+        match parts.0.count_ones() {
+            1 if parts == Parts::CUBE => self.idle[0].count_ones(),
+            1 => self.idle[1].count_ones() + self.idle[2].count_ones(),
+            _ => self.idle_clusters(parts).count_ones(),
+        }
+    }
+
+    fn idle_clusters(&self, parts: Parts) -> u64 {
+        (0..3).filter(|&part| parts.has(part)).fold(self.all, |clusters, part| clusters & self.idle[part])
+    }
+
+    /// A place for one block of a gang: a core for a single part, else a cluster (as its cube part).
+    pub(crate) fn choose_for_gang(&self, parts: Parts) -> Option<Place> {
+        match parts.0.count_ones() {
+            1 if parts == Parts::CUBE => Self::first(CoreKind::Cube, self.idle[0], 0, 0),
+            1 => Self::first(CoreKind::Vector, 0, self.idle[1], self.idle[2]),
+            _ => match self.idle_clusters(parts) {
+                0 => None,
+                clusters => Some(Place::new(clusters.trailing_zeros() as usize, 0)),
+            },
+        }
+    }
+
+    /// The core was given a dispatch.
+    #[inline]
+    pub(crate) fn started(&mut self, place: Place) {
+        debug_assert!(self.is_idle(place), "{place:?} was given a dispatch while it was running");
+        self.idle[place.part as usize] &= !place.bit();
+    }
+
+    /// The core has said that it runs its dispatch, and nothing is behind it.
+    #[inline]
+    pub(crate) fn opened(&mut self, place: Place) {
+        debug_assert!(!self.is_idle(place));
+        self.open[place.part as usize] |= place.bit();
+    }
+
+    /// Something was pre-loaded behind what the core runs.
+    #[inline]
+    pub(crate) fn filled(&mut self, place: Place) {
+        debug_assert!(self.open[place.part as usize] & place.bit() != 0, "{place:?} had no room behind what it runs");
+        self.open[place.part as usize] &= !place.bit();
+    }
+
+    /// The core has nothing to do.
+    #[inline]
+    pub(crate) fn freed(&mut self, place: Place) {
+        self.open[place.part as usize] &= !place.bit();
+        self.idle[place.part as usize] |= place.bit();
+    }
+
+    /// Whether the core has nothing to do.
+    #[inline]
+    pub(crate) fn is_idle(&self, place: Place) -> bool {
+        self.idle[place.part as usize] & place.bit() != 0
+    }
+
+    /// The running cores.
+    pub(crate) fn busy(&self) -> impl Iterator<Item = Place> + use<> {
+        let busy = self.idle.map(|idle| self.all & !idle);
+        (0..3).flat_map(move |part| {
+            let mut left = busy[part];
+            std::iter::from_fn(move || {
+                let cluster = (left != 0).then(|| left.trailing_zeros() as usize)?;
+                left &= left - 1;
+                Some(Place::new(cluster, part))
+            })
+        })
+    }
+
+    /// What other instances are told: free cube cores, free vector cores and whole free clusters, 16 bits each.
+    #[inline]
+    pub(crate) fn summary(&self) -> u64 {
+        self.free_cores(CoreKind::Cube) as u64
+            | (self.free_cores(CoreKind::Vector) as u64) << 16
+            | (self.whole_clusters().count_ones() as u64) << 32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CUBE: CoreKind = CoreKind::Cube;
+    const VECTOR: CoreKind = CoreKind::Vector;
+    const ALL: Parts = Parts(7);
+
+    fn place(cluster: usize, part: usize) -> Place {
+        Place::new(cluster, part)
+    }
+
+    #[test]
+    fn a_core_goes_from_idle_over_running_and_open_to_full_and_back() {
+        let mut tracker = Tracker::new(2);
+        let core = place(1, 2);
+        assert_eq!((tracker.free_cores(CUBE), tracker.free_cores(VECTOR)), (2, 4));
+        tracker.started(core);
+        assert!(!tracker.is_idle(core) && tracker.choose_open(VECTOR).is_none());
+        assert_eq!(tracker.busy().collect::<Vec<_>>(), [core]);
+        tracker.opened(core);
+        assert_eq!((tracker.choose_open(VECTOR), tracker.open_cores(VECTOR)), (Some(core), 1));
+        tracker.filled(core);
+        assert_eq!((tracker.choose_open(VECTOR), tracker.open_cores(VECTOR)), (None, 0));
+        tracker.freed(core);
+        assert!(tracker.is_idle(core) && tracker.busy().next().is_none());
+    }
+
+    #[test]
+    fn all_clusters_up_to_the_widest_are_found() {
+        for clusters in [1, 21, 22, 24, 36, MOST_CLUSTERS] {
+            let mut tracker = Tracker::new(clusters);
+            for expected in 0..clusters {
+                assert_eq!(tracker.choose_cluster(ALL), Some(expected));
+                (0..3).for_each(|part| tracker.started(place(expected, part)));
+            }
+            assert_eq!(tracker.choose_cluster(ALL), None);
+            assert_eq!(tracker.busy().count(), 3 * clusters);
+            assert_eq!(tracker.summary(), 0);
+        }
+    }
+
+    #[test]
+    fn a_warm_core_comes_first_and_then_the_lowest_cluster() {
+        let mut tracker = Tracker::new(3);
+        assert_eq!(tracker.choose(VECTOR, place(2, 2)), Some(place(2, 2)));
+        tracker.started(place(2, 2));
+        assert_eq!(tracker.choose(VECTOR, place(2, 2)), Some(place(0, 1)));
+        tracker.started(place(0, 1));
+        assert_eq!(tracker.choose(VECTOR, place(2, 2)), Some(place(0, 2)));
+        assert_eq!(tracker.choose(CUBE, place(0, 0)), Some(place(0, 0)));
+    }
+
+    #[test]
+    fn cores_take_turns() {
+        let mut tracker = Tracker::new(3);
+        tracker.started(place(1, 1));
+        let mut last = place(0, 1);
+        let mut turns = Vec::new();
+        for _ in 0..6 {
+            last = tracker.choose_next(VECTOR, last).unwrap();
+            turns.push((last.cluster, last.part));
+        }
+        assert_eq!(turns, [(0, 2), (1, 2), (2, 1), (2, 2), (0, 1), (0, 2)]);
+        assert_eq!(tracker.choose_next(CUBE, place(2, 0)), Some(place(0, 0)));
+        let widest = Tracker::new(MOST_CLUSTERS);
+        assert_eq!(widest.choose_next(CUBE, place(MOST_CLUSTERS - 1, 0)), Some(place(0, 0)));
+    }
+
+    #[test]
+    fn only_the_cores_that_a_block_uses_matter() {
+        let mut tracker = Tracker::new(2);
+        tracker.started(place(0, 2));
+        assert_eq!(tracker.free_clusters(Parts(3)), 0b11, "the busy second vector core is not used");
+        assert_eq!(tracker.free_clusters(Parts(6)), 0b10);
+        assert_eq!(tracker.choose_cluster(Parts(3)), Some(0), "a whole cluster stays free");
+    }
+
+    #[test]
+    fn a_reserved_cluster_takes_no_single_blocks() {
+        let mut tracker = Tracker::new(3);
+        for cluster in 0..3 {
+            tracker.started(place(cluster, 0));
+        }
+        tracker.started(place(0, 1));
+        tracker.reserve_cluster(ALL);
+        assert!(
+            tracker.is_kept_free(place(1, 0)) && !tracker.is_kept_free(place(2, 0)),
+            "the one with most idle cores"
+        );
+        assert_eq!(tracker.free_cores(VECTOR), 3);
+        tracker.reserve_cluster(ALL);
+        assert!(!tracker.is_kept_free(place(2, 1)), "one at a time");
+        tracker.freed(place(1, 0));
+        assert_eq!(tracker.free_cores(CUBE), 0);
+        assert_eq!(tracker.choose_cluster(ALL), Some(1));
+        tracker.unreserve_cluster();
+        assert_eq!((tracker.free_cores(CUBE), tracker.free_cores(VECTOR)), (1, 5));
+    }
+
+    #[test]
+    fn a_gathering_gang_keeps_its_kinds_to_itself() {
+        let mut tracker = Tracker::new(2);
+        tracker.started(place(0, 1));
+        tracker.opened(place(0, 1));
+        tracker.gather(Kinds::of(Parts::VECTOR_0));
+        assert_eq!((tracker.free_cores(CUBE), tracker.free_cores(VECTOR), tracker.open_cores(VECTOR)), (2, 0, 0));
+        assert!(!tracker.has_partly_free_cluster(), "every pair of cores uses a vector core");
+        assert_eq!(tracker.gang_places(Parts::VECTOR_0), 3);
+        assert_eq!(tracker.gang_places(ALL), 1);
+        tracker.gather(Kinds::default());
+        assert_eq!(tracker.free_cores(VECTOR), 3);
+    }
+
+    #[test]
+    fn kinds_meet_where_parts_use_the_same_kind_of_core() {
+        assert!(Kinds::of(Parts::VECTOR_0).meet(Kinds::of(Parts::VECTOR_1)));
+        assert!(!Kinds::of(Parts::CUBE).meet(Kinds::of(Parts(6))));
+        assert!(Kinds::of(Parts(7)).meet(Kinds::of(Parts::CUBE)));
+        assert_eq!(Kinds::of(Parts::CUBE).with(Kinds::of(Parts::VECTOR_1)), Kinds::of(Parts(5)));
+    }
+}

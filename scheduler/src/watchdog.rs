@@ -1,0 +1,261 @@
+//! The watchdog: finds what stands still, and only that.
+//!
+//! The clock is per task on a core, from the moment the core starts it: each check compares the core's pulse with the one it saw before, and a pulse that has
+//! not changed for the task's budget is a verdict. A thread that has nothing to do is never a reason, and neither is a slow orchestration. The second
+//! verdict is for a run in which nothing runs, nobody has a task in hand, tasks remain, and nothing has moved for a budget. The third is for a
+//! task that waits for a counter beyond its budget.
+//!
+//! Whoever checks does not own the cores and may not touch slots; what it needs is in words that the owners write with each dispatch.
+
+use crate::{POISON, SchedulerGroup};
+use prewire_runtime_core::error::{Fatal, RunningTask, StallClass, StallReport, WaitingTask};
+use prewire_runtime_core::graph::Queue;
+use prewire_runtime_core::id::{CoreId, KernelId, TaskId};
+use prewire_runtime_core::platform::{Platform, Pulse};
+use prewire_runtime_core::port::Token;
+use prewire_runtime_core::sync::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What an owner says about the dispatches of a core, one set of words per parity of the token.
+#[derive(Debug, Default)]
+pub(crate) struct WatchedCore([WatchedDispatch; 2]);
+
+#[derive(Debug, Default)]
+struct WatchedDispatch {
+    task: AtomicU64,
+    /// Token above, kernel below.
+    about: AtomicU64,
+    /// The task's own budget, or 0.
+    budget_ns: AtomicU64,
+}
+
+/// What is known about a dispatch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dispatched {
+    pub(crate) task: TaskId,
+    pub(crate) kernel: KernelId,
+    pub(crate) budget_ns: Option<u64>,
+}
+
+impl WatchedCore {
+    /// Says what `token` is about to start. The words of a token are written again only after its dispatch has ended.
+    #[inline]
+    pub(crate) fn set(&self, token: Token, task: TaskId, kernel: KernelId, budget_ns: u64) {
+        let words = &self.0[token.parity()];
+        words.task.store(task.to_bits(), Ordering::Relaxed);
+        words.about.store((token.to_register() as u64) << 32 | kernel.0 as u64, Ordering::Relaxed);
+        words.budget_ns.store(budget_ns, Ordering::Relaxed);
+    }
+
+    /// What `token` started, if the words are still its own.
+    pub(crate) fn get(&self, token: Token) -> Option<Dispatched> {
+        let words = &self.0[token.parity()];
+        let (task, about) = (words.task.load(Ordering::Relaxed), words.about.load(Ordering::Relaxed));
+        let budget_ns = words.budget_ns.load(Ordering::Relaxed);
+        (about >> 32 == token.to_register() as u64).then_some(Dispatched {
+            task: TaskId::from_bits(task),
+            kernel: KernelId(about as u16),
+            budget_ns: (budget_ns != 0).then_some(budget_ns),
+        })
+    }
+}
+
+/// What a check remembers of the one before.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    cores: Vec<Sample>,
+    /// The progress epoch at which everything was found to stand still, and when.
+    still: Option<(u64, u64)>,
+    verdict: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    pulse: Pulse,
+    since_ns: u64,
+}
+
+impl Sampler {
+    pub(crate) fn new(cores: usize) -> Self {
+        let pulse = Pulse { running: None, beat: 0 };
+        Sampler { cores: vec![Sample { pulse, since_ns: 0 }; cores], still: None, verdict: false }
+    }
+
+    pub(crate) fn begin_run(&mut self) {
+        *self = Sampler::new(self.cores.len());
+    }
+}
+
+/// A task that runs on a core, as a check sees it.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    core: CoreId,
+    dispatched: Dispatched,
+    running_ns: u64,
+}
+
+const MILLISECOND_NS: u64 = 1_000_000;
+
+impl<P: Platform> SchedulerGroup<P> {
+    /// How often [`SchedulerGroup::check`] is to be called, at least: a verdict comes later than its budget by up to this.
+    pub fn check_interval(&self) -> Duration {
+        (self.config.watchdog / 100).clamp(Duration::from_millis(1), Duration::from_millis(5))
+    }
+
+    /// The watchdog: looks at the pulse of every core, at conditions that are waited for, and at whether anything moves at all. Gives the verdict if one
+    /// is due: ends the run, tells its kernels to return and wakes everybody. True if it did. Any thread may call it, with the platform's time.
+    pub fn check(&self, now_ns: u64) -> bool {
+        let mut sampler = self.sampler.lock().expect(POISON);
+        if self.graph.run.is_cancelled() {
+            if !std::mem::replace(&mut sampler.verdict, true) {
+                self.platform.cancel(self.graph.run.run());
+            }
+            return false;
+        }
+        let running = self.sample(&mut sampler, now_ns);
+        let stuck = running
+            .iter()
+            .copied()
+            .find(|seen| seen.running_ns > self.budget_of(seen) && self.still_runs(seen, &sampler));
+        let report = if let Some(stuck) = stuck {
+            let mut report = self.report(&running, self.budget_of(&stuck));
+            self.put_first(&mut report, &stuck);
+            Some(report)
+        } else if let Some((waiting, budget_ns)) = self.overdue_condition(now_ns) {
+            let mut report = self.report(&running, budget_ns);
+            report.waiting = report.waiting.max(1);
+            report.class = StallClass::of(report.running, report.ready, report.waiting, report.orchestration_done);
+            report.waiting_tasks.push(waiting);
+            Some(report)
+        } else if self.stands_still(&mut sampler, &running, now_ns) {
+            Some(self.report(&running, self.watchdog_ns()))
+        } else {
+            None
+        };
+        let Some(report) = report else { return false };
+        sampler.verdict = true;
+        drop(sampler);
+        self.end_for(Fatal::Stalled(Box::new(report)))
+    }
+
+    /// How the run stands, in the form of a stall's report: the counts, and the tasks on cores.
+    pub fn stall_report(&self, now_ns: u64) -> StallReport {
+        let mut sampler = self.sampler.lock().expect(POISON);
+        let running = self.sample(&mut sampler, now_ns);
+        self.report(&running, self.watchdog_ns())
+    }
+
+    fn watchdog_ns(&self) -> u64 {
+        self.config.watchdog.as_nanos() as u64
+    }
+
+    fn budget_of(&self, seen: &Seen) -> u64 {
+        seen.dispatched.budget_ns.unwrap_or(self.watchdog_ns())
+    }
+
+    /// Takes the pulse of every core. Returns what runs, by core.
+    fn sample(&self, sampler: &mut Sampler, now_ns: u64) -> Vec<Seen> {
+        let mut running = Vec::new();
+        for (core, sample) in sampler.cores.iter_mut().enumerate() {
+            let core = CoreId(core as u16);
+            let pulse = self.platform.pulse(core);
+            if pulse != sample.pulse {
+                *sample = Sample { pulse, since_ns: now_ns };
+            }
+            if let Some(token) = pulse.running
+                && let Some(dispatched) = self.watched[core.index()].get(token)
+            {
+                let running_ns = now_ns.saturating_sub(sample.since_ns);
+                running.push(Seen { core, dispatched, running_ns });
+            }
+        }
+        running
+    }
+
+    /// Looks once more at a core before its task is declared stuck.
+    fn still_runs(&self, seen: &Seen, sampler: &Sampler) -> bool {
+        self.platform.pulse(seen.core) == sampler.cores[seen.core.index()].pulse
+    }
+
+    /// Whether nothing runs, nobody has a task in hand, tasks remain, and nothing has moved for a budget.
+    fn stands_still(&self, sampler: &mut Sampler, running: &[Seen], now_ns: u64) -> bool {
+        let busy = self.graph.progress.iter().any(|progress| progress.busy.load(Ordering::Acquire) != 0);
+        let remaining = self.graph.completed() < self.graph.run.submitted() || self.ready() > 0;
+        if busy || !running.is_empty() || !remaining {
+            sampler.still = None;
+            return false;
+        }
+        let epoch = self.graph.epoch();
+        match sampler.still {
+            Some((then, since_ns)) if then == epoch => now_ns.saturating_sub(since_ns) >= self.watchdog_ns(),
+            _ => {
+                sampler.still = Some((epoch, now_ns));
+                false
+            }
+        }
+    }
+
+    /// A condition that a task waits for beyond its budget, and that budget.
+    fn overdue_condition(&self, now_ns: u64) -> Option<(WaitingTask, u64)> {
+        for waits in &self.deferred {
+            let waits = waits.lock().expect(POISON);
+            let overdue = waits.iter().find(|wait| {
+                now_ns.saturating_sub(wait.since_ns) > wait.budget_ns && !self.platform.condition_holds(&wait.condition)
+            });
+            if let Some(wait) = overdue {
+                let condition = Some(self.condition_in_words(wait));
+                return Some((WaitingTask { task: wait.task, missing: Vec::new(), condition }, wait.budget_ns));
+            }
+        }
+        None
+    }
+
+    /// Tasks that are ready: in queues, in the list of gangs, or in a thread's hand.
+    fn ready(&self) -> u64 {
+        let queued: usize = Queue::ALL.into_iter().map(|queue| self.graph.queue(queue).len()).sum();
+        let in_hand: u64 = self.told.iter().map(|told| told.in_hand.load(Ordering::Relaxed)).sum();
+        queued as u64 + in_hand + self.gangs.waiting() as u64
+    }
+
+    /// The counts, and the tasks on cores.
+    fn report(&self, running: &[Seen], budget_ns: u64) -> StallReport {
+        let mut tasks: Vec<TaskId> = running.iter().map(|seen| seen.dispatched.task).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
+        let (completed, ready) = (self.graph.completed(), self.ready());
+        let submitted = self.graph.run.submitted().max(completed + tasks.len() as u64 + ready);
+        let waiting = submitted - completed - tasks.len() as u64 - ready;
+        let orchestration_done = self.graph.run.orchestration_done();
+        StallReport {
+            class: StallClass::of(tasks.len() as u64, ready, waiting, orchestration_done),
+            budget_ms: budget_ns / MILLISECOND_NS,
+            submitted,
+            completed,
+            running: tasks.len() as u64,
+            ready,
+            waiting,
+            orchestration_done,
+            running_tasks: running.iter().take(StallReport::MOST_RUNNING).map(|seen| self.in_words(seen)).collect(),
+            ready_tasks: Vec::new(),
+            waiting_tasks: Vec::new(),
+        }
+    }
+
+    /// The stuck task leads the list.
+    fn put_first(&self, report: &mut StallReport, stuck: &Seen) {
+        let stuck = self.in_words(stuck);
+        report.running_tasks.retain(|task| task.core != stuck.core);
+        report.running_tasks.insert(0, stuck);
+        report.running_tasks.truncate(StallReport::MOST_RUNNING);
+    }
+
+    fn in_words(&self, seen: &Seen) -> RunningTask {
+        RunningTask {
+            task: seen.dispatched.task,
+            kernel: self.kernel_name(seen.dispatched.kernel),
+            core: self.platform.chip().core_name(seen.core),
+            running_ms: seen.running_ns / MILLISECOND_NS,
+            budget_ms: self.budget_of(seen) / MILLISECOND_NS,
+        }
+    }
+}
