@@ -51,13 +51,11 @@ pub(super) struct Placement {
     pub(super) crossing: bool,
 }
 
-/// The least and largest digits of a region's bytes.
+/// The least and largest digits of a region's bytes, or a wider range: where a view runs over the end of a row, the inner digits may be anything.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     low: [u64; LEVELS],
     high: [u64; LEVELS],
-    /// Some bytes have a larger digit because an inner one overflowed, as when a view runs over the end of a row.
-    wrapped: bool,
 }
 
 /// The cells that a region may touch.
@@ -134,9 +132,6 @@ impl Grid {
         /// How much smaller than a cell a region may be; more of them would crowd one cell.
         const SMALLEST: u64 = 4;
         let bounds = self.bounds(start.checked_sub(self.base)?, footprint);
-        if bounds.wrapped {
-            return None;
-        }
         let mut placement = Placement { corner: self.base, crossing: false };
         let mut volume = 1u64;
         for (place, level) in self.levels[..self.depth].iter().enumerate() {
@@ -210,13 +205,12 @@ impl Grid {
         }
         high[self.depth - 1] += footprint.run_bytes() - 1;
 
-        let mut bounds = Bounds { low, high, wrapped: false };
+        let mut bounds = Bounds { low, high };
         // The most that the inner digits add up to.
         let mut reach = 0;
         for place in (0..self.depth).rev() {
             let stride = levels[place].stride.divisor();
             if reach >= stride {
-                bounds.wrapped = true;
                 bounds.high[place] += reach / stride;
                 let mut outer = stride;
                 for (inner, level) in levels.iter().enumerate().skip(place + 1) {

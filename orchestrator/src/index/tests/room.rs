@@ -56,7 +56,7 @@ fn the_index_is_as_large_as_the_live_tasks() {
                 index.retire(slot, None);
             }
             let (row, column) = (task as u32 % 50, task as u32 / 7 % 40);
-            let matrix = buffer(task / 100);
+            let matrix = tensor(task / 100, &[64, 64 + task as u32 / 100], DataType::F32);
             let wide = matrix.view(&[1 + task as u32 % 13, 1 + task as u32 % 17], &[row, column]).unwrap();
             let narrow = matrix.slice(1, column, 64, 1 + task as u32 % 5).unwrap();
             submit(&mut index, slot.0, &[(&wide, Access::Update), (&narrow, Access::Read)]);

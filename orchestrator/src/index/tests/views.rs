@@ -111,6 +111,46 @@ fn five_dimensional_boxes_are_compared_in_every_dimension() {
     assert!(!raw(&writer, &reader((3, 7))));
 }
 
+/// Makes a grid of 4 x 4 tiles over a matrix with rows of 10 elements, with task 0 as the reader of the first tile.
+fn grid_of_tiles(index: &mut Index) -> Tensor {
+    let matrix = tensor(1, &[16, 10], DataType::F32);
+    for slot in 0..2 {
+        let tile = matrix.view(&[4, 4], &[0, 4 * slot]).unwrap();
+        submit(index, slot, &[(&tile, Access::Read)]);
+    }
+    matrix
+}
+
+/// A box that lies like a tile of the grid but runs over the end of a row meets the tiles at the beginning of the next row.
+#[test]
+fn a_box_over_the_end_of_a_row_is_no_tile() {
+    let mut index = index(Hazards::All);
+    let matrix = grid_of_tiles(&mut index);
+    let layout = TensorLayout::strided(&[4, 4], &[10, 1], DataType::F32).unwrap();
+    let over =
+        |start| Tensor::external(matrix.address(), matrix.buffer_bytes(), matrix.buffer(), start, layout).unwrap();
+    assert_eq!(submit(&mut index, 2, &[(&over(8), Access::Update)]).producers(), [0]);
+    // In its turn it is found from there, and from the end of its own rows.
+    let first = matrix.view(&[1, 1], &[2, 1]).unwrap();
+    assert_eq!(submit(&mut index, 3, &[(&first, Access::Read)]).producers(), [2]);
+    let last = matrix.view(&[1, 1], &[0, 9]).unwrap();
+    assert_eq!(submit(&mut index, 4, &[(&last, Access::Read)]).producers(), [2]);
+    assert!(submit(&mut index, 5, &[(&matrix.view(&[1, 1], &[0, 1]).unwrap(), Access::Read)]).found.is_empty());
+}
+
+/// A tile and a part of it may begin at the same byte; a writer of either meets both.
+#[test]
+fn a_tile_and_its_part_in_one_cell_are_both_found() {
+    for whole in [false, true] {
+        let mut index = index(Hazards::All);
+        let matrix = grid_of_tiles(&mut index);
+        let part = matrix.view(&[4, 3], &[0, 0]).unwrap();
+        submit(&mut index, 2, &[(&part, Access::Read)]);
+        let writer = if whole { matrix.view(&[4, 4], &[0, 0]).unwrap() } else { part };
+        assert_eq!(submit(&mut index, 3, &[(&writer, Access::Overwrite)]).producers(), [0, 2]);
+    }
+}
+
 /// An empty view inside a region that is being written meets nothing and leaves nothing.
 #[test]
 fn empty_views_take_part_in_nothing() {
@@ -156,8 +196,7 @@ impl Random {
         const SHAPES: [&[u32]; 5] = [&[4096], &[64, 64], &[16, 16, 16], &[8, 8, 8, 8], &[4, 8, 4, 8, 4]];
         let shape = SHAPES[self.below(5) as usize];
         let mut view = tensor(1, &[4096], DataType::F32).reshape(shape).unwrap();
-        for dimension in 0..shape.len() {
-            let length = shape[dimension];
+        for (dimension, &length) in shape.iter().enumerate() {
             let start = self.below(length);
             let end = start + 1 + self.below(length - start);
             view = view.slice(dimension, start, end, 1 + self.below(3)).unwrap();
