@@ -1,6 +1,7 @@
 //! The store as its readers see it: every test writes through the public writer and reads by the Zarr rules.
 
 mod codecs;
+mod interop;
 mod layout;
 mod pyramid;
 mod store;
