@@ -1,0 +1,326 @@
+//! A runtime from its assembly to its end, and the life of one run.
+
+use super::builder::{BuildError, Builder, Plan};
+use super::caller::Caller;
+use super::instance;
+use super::kernel::{Kernel, RegisterError};
+use super::report::Report;
+use super::run::Run;
+use super::shared::Shared;
+use super::supervisor::{self, Bell};
+use prewire_orchestrator::{Orchestrator, OrchestratorConfig};
+use prewire_platform_sim::{Sim, SimConfig, SimMemory};
+use prewire_runtime_core::error::{RunError, SubmitError};
+use prewire_runtime_core::graph::Graph;
+use prewire_runtime_core::id::KernelId;
+use prewire_runtime_core::kernel::KernelSet;
+use prewire_runtime_core::platform::Platform;
+use prewire_runtime_core::waiting::Blocking;
+use prewire_scheduler::{SchedulerConfig, SchedulerGroup};
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// A run that went wrong: why, and what it did until then.
+#[derive(Debug, Error)]
+#[error("{error}")]
+pub struct Failed {
+    /// Why.
+    pub error: Box<RunError>,
+    /// What it did.
+    pub report: Box<Report>,
+}
+
+/// A chip and everything that runs graphs on it. Made by [`Runtime::builder`]; runs one graph at a time, any number of times.
+#[derive(Debug)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+    /// Dropped by hand: a late kernel of an ended run may still use its heaps.
+    orchestrator: ManuallyDrop<Orchestrator>,
+    kernels: Arc<KernelSet>,
+    plan: Plan,
+    run: u32,
+    supervisor: Arc<Bell>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// How much longer than the chip's own exit deadline a run's end waits for threads inside kernels.
+const GRACE: Duration = Duration::from_millis(200);
+/// Room for so many blocks per core before a recording has to grow.
+const EXECUTIONS_PER_CORE: usize = 1024;
+
+impl Runtime {
+    /// A builder with every setting at its default.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(super) fn assemble(plan: Plan) -> Result<Self, BuildError> {
+        let config = OrchestratorConfig {
+            window: plan.window,
+            heap_bytes: plan.heap,
+            edges: plan.edges,
+            index_entries: plan.index_entries,
+            hazards: plan.hazards,
+            no_progress: plan.no_progress,
+            data_wait: plan.data_wait,
+            first_sequence: plan.first_sequence,
+            record: plan.record_graph,
+        };
+        let instances = plan.instances;
+        let clusters = plan.chip.clusters;
+        let chip = plan.chip.clone();
+        let sizes = config.graph_sizes(instances, chip.cores() as usize);
+        let graph = Arc::new(Graph::new(sizes, |core| chip.place_of(core).0 as usize % instances));
+        debug_assert!(instances <= clusters as usize);
+        let memory = Arc::new(SimMemory::new(&chip));
+        let platform = Arc::new(Sim::new(SimConfig::new(chip.clone(), plan.engine), graph.clone(), memory.clone())?);
+        if plan.record_trace {
+            platform.start_recording(EXECUTIONS_PER_CORE);
+        }
+        let scheduling = SchedulerConfig { watchdog: plan.watchdog, ..SchedulerConfig::new(instances) };
+        let group = SchedulerGroup::new(scheduling, graph.clone(), platform.clone());
+        let orchestrator = Orchestrator::new(config, graph.clone(), memory.clone(), &chip)?;
+        let schedulers = group.instances();
+        let shared = Arc::new(Shared::new(graph, platform, memory, group, schedulers, plan.waiting));
+        let mut runtime = Runtime {
+            shared,
+            orchestrator: ManuallyDrop::new(orchestrator),
+            kernels: Arc::default(),
+            run: 0,
+            supervisor: Arc::default(),
+            threads: Vec::new(),
+            plan,
+        };
+        runtime.start_threads()?;
+        Ok(runtime)
+    }
+
+    fn start_threads(&mut self) -> Result<(), BuildError> {
+        for index in self.plan.driven_by_caller..self.plan.instances {
+            let shared = self.shared.clone();
+            let thread = std::thread::Builder::new().name(format!("scheduler-{index}"));
+            self.threads.push(thread.spawn(move || instance::drive(&shared, index))?);
+        }
+        let (shared, bell) = (self.shared.clone(), self.supervisor.clone());
+        let thread = std::thread::Builder::new().name("supervisor".to_owned());
+        self.threads.push(thread.spawn(move || supervisor::supervise(&shared, &bell))?);
+        Ok(())
+    }
+
+    /// Registers a kernel at the first free id.
+    ///
+    /// # Errors
+    /// If all 1024 places are taken.
+    pub fn register(&mut self, kernel: Kernel) -> Result<KernelId, RegisterError> {
+        Ok(Arc::make_mut(&mut self.kernels).register(kernel.0)?)
+    }
+
+    /// Registers a kernel at an id of the caller's choosing.
+    ///
+    /// # Errors
+    /// If the id is beyond 1023 or taken.
+    pub fn register_at(&mut self, id: u32, kernel: Kernel) -> Result<KernelId, RegisterError> {
+        Ok(Arc::make_mut(&mut self.kernels).register_at(id, kernel.0)?)
+    }
+
+    /// Takes a kernel out. False if there was none with this id.
+    pub fn unregister(&mut self, kernel: KernelId) -> bool {
+        Arc::make_mut(&mut self.kernels).unregister(kernel)
+    }
+
+    /// The registered kernels.
+    pub fn kernels(&self) -> &KernelSet {
+        &self.kernels
+    }
+
+    /// What the chip is.
+    pub fn chip(&self) -> &prewire_runtime_core::chip::ChipSpec {
+        &self.plan.chip
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(super) fn orchestrator_mut(&mut self) -> &mut Orchestrator {
+        &mut self.orchestrator
+    }
+
+    /// Runs the graph that `orchestration` builds, and returns when no thread touches it any more.
+    ///
+    /// # Errors
+    /// A fatal cause that ended the run, else the first refused call, else the first submitted task whose kernel failed; with the report of what was
+    /// done.
+    ///
+    /// # Panics
+    /// With the orchestration's own panic, once the run has ended.
+    pub fn run(
+        &mut self,
+        orchestration: impl FnOnce(&mut Run<'_>) -> Result<(), SubmitError>,
+    ) -> Result<Report, Failed> {
+        self.run += 1;
+        let begun = Instant::now();
+        if let Err(text) = self.begin() {
+            return Err(Failed {
+                error: Box::new(RunError::NotStarted { text }),
+                report: Box::new(self.report(begun.elapsed(), 0)),
+            });
+        }
+        let outcome = {
+            let caller = Caller::new(&self.shared, self.plan.driven_by_caller);
+            let mut run = Run::new(&mut self.orchestrator, caller, &self.plan.chip);
+            catch_unwind(AssertUnwindSafe(|| orchestration(&mut run)))
+        };
+        if outcome.is_err() && !self.shared.graph.run.is_cancelled() {
+            self.orchestrator.fail("the orchestration panicked");
+        }
+        let mut caller = Caller::new(&self.shared, self.plan.driven_by_caller);
+        let scopes_left_open = self.orchestrator.end_run(&mut caller);
+        // With no more submits to come, whoever sleeps may have to see that the run is complete.
+        self.shared.graph.bells.ring_all();
+        while !self.shared.is_complete() && !self.shared.graph.run.is_cancelled() {
+            caller.round(&mut || self.shared.is_complete() || self.shared.graph.run.is_cancelled());
+        }
+        let elapsed = begun.elapsed();
+        self.finish();
+        let report = self.report(elapsed, scopes_left_open);
+        match outcome {
+            Err(panic) => resume_unwind(panic),
+            Ok(result) => self.verdict(report, result),
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), String> {
+        let run = self.run;
+        let shared = &self.shared;
+        if let Err(instance) = shared.quiesce(Instant::now() + GRACE) {
+            return Err(format!(
+                "scheduler {instance} is still inside a kernel of an earlier run that ignores its cancellation"
+            ));
+        }
+        shared.platform.begin_run(run, &self.kernels)?;
+        if shared.still_busy().is_some() {
+            // The late kernel has returned: what its run left can be taken back now.
+            shared.set_busy(None);
+            self.orchestrator.after_run();
+        }
+        shared.graph.clear_queues();
+        shared.graph.run.begin(run);
+        shared.group.begin_run(&self.kernels);
+        for instance in &shared.instances {
+            instance.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).begin_run();
+        }
+        self.orchestrator.begin_run(run, self.kernels.clone(), shared.platform.runs_concurrently());
+        shared.running.store(true, Ordering::Release);
+        shared.graph.bells.ring_all();
+        self.supervisor.ring();
+        Ok(())
+    }
+
+    /// Ends a run: nobody steps any more, cores are told to stop if the run was cut short, and everything is taken back. A thread that does not come out
+    /// of its kernel is left behind; the next run says so.
+    fn finish(&mut self) {
+        let shared = &self.shared;
+        let deadline = Instant::now() + Duration::from_millis(self.plan.chip.exit_deadline_ms) + GRACE;
+        let cancelled = shared.graph.run.is_cancelled();
+        if cancelled {
+            shared.platform.cancel(self.run);
+            // Instances take what their cores still say; threads of their own do so by themselves.
+            let caller = Caller::new(shared, self.plan.driven_by_caller);
+            while !shared.is_quiet() && Instant::now() < deadline {
+                if !caller.drive_once() {
+                    std::thread::sleep(Duration::from_micros(50));
+                }
+            }
+        }
+        shared.running.store(false, Ordering::Release);
+        shared.graph.bells.ring_all();
+        self.supervisor.ring();
+        let stuck = shared.quiesce(deadline).err();
+        let lost = if cancelled { shared.busy_cores() } else { Vec::new() };
+        if stuck.is_some() || !lost.is_empty() {
+            let cores: Vec<_> = lost.iter().map(|&core| self.plan.chip.core_name(core)).collect();
+            let text = format!("a kernel of run {} ignores its cancellation on {}", self.run, cores.join(", "));
+            shared.graph.run.note(text.clone());
+            shared.set_busy(Some(text));
+        } else {
+            shared.group.end_run();
+            self.orchestrator.after_run();
+        }
+    }
+
+    fn verdict(&mut self, report: Report, result: Result<(), SubmitError>) -> Result<Report, Failed> {
+        let run = &self.shared.graph.run;
+        let error = if let Some(fatal) = run.fatal() {
+            RunError::Fatal(fatal)
+        } else if let Some(refusal) = self.orchestrator.report().refused {
+            RunError::Refused(refusal)
+        } else if let Some((first, failed)) = run.first_failure() {
+            RunError::KernelFailed { first, failed, unrun: report.unrun }
+        } else {
+            match result {
+                Ok(()) => return Ok(report),
+                // An error of the orchestration's own making.
+                Err(SubmitError::Refused(refusal)) => RunError::Refused(refusal),
+                Err(SubmitError::Fatal(fatal)) => RunError::Fatal(fatal),
+                Err(SubmitError::DataLost(first)) => RunError::KernelFailed { first, failed: 1, unrun: report.unrun },
+            }
+        };
+        Err(Failed { error: Box::new(error), report: Box::new(report) })
+    }
+
+    fn report(&mut self, elapsed: Duration, scopes_left_open: usize) -> Report {
+        let graph = &self.shared.graph;
+        let orchestrated = self.orchestrator.report();
+        let mut notes = graph.run.notes();
+        if scopes_left_open > 0 {
+            notes.push(format!("{scopes_left_open} scopes were left open by the orchestration and were closed"));
+        }
+        Report {
+            run: self.run,
+            chip: self.plan.chip.clone(),
+            tasks: orchestrated.tasks + orchestrated.allocations,
+            allocations: orchestrated.allocations,
+            completed: graph.completed() + orchestrated.allocations - orchestrated.joins.min(graph.completed()),
+            failed: graph.run.first_failure().map_or(0, |(_, failed)| failed),
+            unrun: graph.progress.iter().map(|progress| progress.unrun.load(Ordering::Acquire)).sum(),
+            elapsed,
+            rings: Report::rings_of(&orchestrated, &self.orchestrator.usage()),
+            index_entries: (orchestrated.index_peak, orchestrated.index_capacity),
+            watchdog: self.plan.watchdog,
+            scopes_left_open,
+            notes,
+            blocks: self.plan.record_trace.then(|| {
+                let mut blocks = Vec::new();
+                self.shared.platform.drain_recording(|block| blocks.push(block));
+                blocks
+            }),
+            graph: self.plan.record_graph.then(|| self.orchestrator.log().clone()),
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Release);
+        self.shared.graph.bells.ring_all();
+        self.supervisor.ring();
+        let stuck = self.shared.still_busy().is_some();
+        for thread in self.threads.drain(..) {
+            // A thread that is lost in a kernel keeps what it uses alive by itself; waiting for it could take for ever.
+            if !stuck || thread.is_finished() {
+                let _panicked = thread.join();
+            }
+        }
+        if !stuck {
+            self.shared.platform.exit();
+            // SAFETY: dropped once, here; no kernel runs any more.
+            unsafe { ManuallyDrop::drop(&mut self.orchestrator) };
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The assembly: a chip, its memory, an orchestrator, scheduler instances with their threads, and the runs that go through them.
+
+mod buffer;
+mod builder;
+mod caller;
+mod chip;
+mod environment;
+mod instance;
+mod kernel;
+mod lifecycle;
+mod report;
+mod run;
+mod shared;
+mod supervisor;
+
+pub use buffer::{Buffer, BufferError};
+pub use builder::{BuildError, Builder};
+pub use chip::Chip;
+pub use environment::SettingError;
+pub use kernel::{Kernel, RegisterError};
+pub use lifecycle::{Failed, Runtime};
+pub use report::{Report, RingPeaks};
+pub use run::Run;

@@ -1,0 +1,149 @@
+//! A run as its orchestration sees it: submit, scopes, data access.
+
+use super::caller::Caller;
+use prewire_orchestrator::{Orchestrator, ScopeMode, Submitted};
+use prewire_runtime_core::chip::ChipSpec;
+use prewire_runtime_core::error::{Refusal, SubmitError};
+use prewire_runtime_core::kernel::Element;
+use prewire_runtime_core::task::{NewTensor, Scalar, Task};
+use prewire_runtime_core::tensor::Tensor;
+
+/// The run that an orchestration builds. Results mean what they would mean if every task ran at its submit, one after the other.
+#[derive(Debug)]
+pub struct Run<'r> {
+    orchestrator: &'r mut Orchestrator,
+    caller: Caller<'r>,
+    chip: &'r ChipSpec,
+}
+
+impl<'r> Run<'r> {
+    pub(super) fn new(orchestrator: &'r mut Orchestrator, caller: Caller<'r>, chip: &'r ChipSpec) -> Self {
+        Run { orchestrator, caller, chip }
+    }
+
+    /// Submits a task. Waits while there is no room for it.
+    ///
+    /// # Errors
+    /// [`SubmitError::Refused`] if an argument is wrong: nothing was done, and the run goes on. [`SubmitError::Fatal`] if the run has ended.
+    #[inline]
+    pub fn submit(&mut self, task: &Task<'_>) -> Result<Submitted<'_>, SubmitError> {
+        self.orchestrator.submit(task, &mut self.caller)
+    }
+
+    /// Allocates tensors that no task writes first.
+    ///
+    /// # Errors
+    /// As [`Run::submit`].
+    pub fn allocate(&mut self, tensors: &[NewTensor]) -> Result<Submitted<'_>, SubmitError> {
+        self.orchestrator.allocate(tensors, &mut self.caller)
+    }
+
+    /// Runs `body` in a scope: what its tasks own is given back after its end, when the last user is done.
+    ///
+    /// # Errors
+    /// What `body` returns, or that the scope cannot be opened. The scope is closed on every way out, a panic among them.
+    pub fn scope<T>(&mut self, body: impl FnOnce(&mut Run<'_>) -> Result<T, SubmitError>) -> Result<T, SubmitError> {
+        self.in_scope(ScopeMode::Automatic, body)
+    }
+
+    /// Runs `body` in a scope in which no dependency is inferred: only explicit ones count.
+    ///
+    /// # Errors
+    /// As [`Run::scope`].
+    ///
+    /// # Safety
+    /// Tasks that touch common bytes are ordered by explicit dependencies, or their kernels race.
+    pub unsafe fn manual_scope<T>(
+        &mut self,
+        body: impl FnOnce(&mut Run<'_>) -> Result<T, SubmitError>,
+    ) -> Result<T, SubmitError> {
+        self.in_scope(ScopeMode::Manual, body)
+    }
+
+    fn in_scope<T>(
+        &mut self,
+        mode: ScopeMode,
+        body: impl FnOnce(&mut Run<'_>) -> Result<T, SubmitError>,
+    ) -> Result<T, SubmitError> {
+        self.orchestrator.open_scope(mode)?;
+        let guard = ScopeGuard(self);
+        body(guard.0)
+    }
+
+    /// Opens a scope that [`Run::close_scope`] closes; for callers whose scopes are no blocks of code.
+    ///
+    /// # Errors
+    /// If 64 scopes are open, an automatic one would be opened in a manual one, or the run has ended.
+    pub fn open_scope(&mut self, mode: ScopeMode) -> Result<(), SubmitError> {
+        self.orchestrator.open_scope(mode)
+    }
+
+    /// Closes the scope opened last.
+    ///
+    /// # Errors
+    /// If none is open, or the run has ended.
+    pub fn close_scope(&mut self) -> Result<(), SubmitError> {
+        self.orchestrator.close_scope()
+    }
+
+    /// One element of a tensor, as it is after every task submitted so far that writes it.
+    ///
+    /// # Errors
+    /// If an index is out of bounds, the type is another, the writer failed, or the wait took longer than its budget.
+    pub fn get<T: Element>(&mut self, tensor: &Tensor, indices: &[u32]) -> Result<T, SubmitError> {
+        expect_type::<T>(tensor)?;
+        self.orchestrator.get(tensor, indices, &mut self.caller).map(|scalar| T::from_cell(scalar.0))
+    }
+
+    /// Overwrites one element of a tensor, behind every task submitted so far that uses it and before every later one.
+    ///
+    /// # Errors
+    /// As [`Run::get`].
+    pub fn set<T: Element + Into<Scalar>>(
+        &mut self,
+        tensor: &Tensor,
+        indices: &[u32],
+        value: T,
+    ) -> Result<(), SubmitError> {
+        expect_type::<T>(tensor)?;
+        self.orchestrator.set(tensor, indices, value.into(), &mut self.caller)
+    }
+
+    /// Ends the run with code 9 and the caller's text. Every later call returns the same.
+    pub fn fail(&mut self, text: impl Into<String>) -> SubmitError {
+        self.orchestrator.fail(text)
+    }
+
+    /// Clusters of the chip: the most blocks of a gang of cube or cluster tasks.
+    pub fn clusters(&self) -> u32 {
+        self.chip.clusters as u32
+    }
+
+    /// Vector cores of the chip: the most blocks of a gang of vector tasks.
+    pub fn vector_cores(&self) -> u32 {
+        self.chip.vector_cores() as u32
+    }
+
+    /// What the chip is.
+    pub fn chip(&self) -> &ChipSpec {
+        self.chip
+    }
+}
+
+fn expect_type<T: Element>(tensor: &Tensor) -> Result<(), SubmitError> {
+    if tensor.data_type() == T::DATA_TYPE {
+        return Ok(());
+    }
+    let text = format!("the tensor holds {:?} and was accessed as {:?}", tensor.data_type(), T::DATA_TYPE);
+    Err(SubmitError::Refused(Refusal::Other { text }))
+}
+
+/// Closes its scope on every way out.
+struct ScopeGuard<'a, 'r>(&'a mut Run<'r>);
+
+impl Drop for ScopeGuard<'_, '_> {
+    fn drop(&mut self) {
+        // The run may have ended meanwhile, which closes every scope.
+        let _ended = self.0.orchestrator.close_scope();
+    }
+}

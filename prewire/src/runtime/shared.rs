@@ -1,0 +1,128 @@
+//! What the threads of a runtime share: the graph, the platform, the scheduler instances behind their driver tokens, and whether a run is on.
+
+use prewire_platform_sim::{Sim, SimMemory};
+use prewire_runtime_core::graph::Graph;
+use prewire_runtime_core::id::CoreId;
+use prewire_runtime_core::memory::DeviceMemory;
+use prewire_runtime_core::platform::Platform;
+use prewire_runtime_core::waiting::WaitingPolicy;
+use prewire_scheduler::{Scheduler, SchedulerGroup};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
+use std::time::{Duration, Instant};
+
+/// A scheduler instance. Its lock is the driver token: who holds it drives, and nobody holds it while asleep.
+pub(super) type Instance = Mutex<Scheduler<Sim>>;
+
+pub(super) struct Shared {
+    pub(super) graph: Arc<Graph>,
+    pub(super) platform: Arc<Sim>,
+    pub(super) memory: Arc<SimMemory>,
+    pub(super) group: Arc<SchedulerGroup<Sim>>,
+    pub(super) instances: Box<[Instance]>,
+    pub(super) waiting: WaitingPolicy,
+    /// Whether a run is on: read under an instance's lock, so that taking all locks after clearing it is a barrier.
+    pub(super) running: AtomicBool,
+    pub(super) closing: AtomicBool,
+    /// Buffers dropped while a late kernel may still use them.
+    discarded: Mutex<Vec<u64>>,
+    /// What a late kernel keeps busy, if one does.
+    busy: Mutex<Option<String>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("running", &self.running).finish_non_exhaustive()
+    }
+}
+
+const POISON: &str = "no code panics while it holds this lock";
+
+impl Shared {
+    pub(super) fn new(
+        graph: Arc<Graph>,
+        platform: Arc<Sim>,
+        memory: Arc<SimMemory>,
+        group: Arc<SchedulerGroup<Sim>>,
+        instances: Vec<Scheduler<Sim>>,
+        waiting: WaitingPolicy,
+    ) -> Self {
+        Shared {
+            graph,
+            platform,
+            memory,
+            group,
+            instances: instances.into_iter().map(Mutex::new).collect(),
+            waiting,
+            running: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            discarded: Mutex::new(Vec::new()),
+            busy: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// Whether everything submitted has been retired and no more comes.
+    pub(super) fn is_complete(&self) -> bool {
+        self.graph.run.orchestration_done() && self.graph.completed() == self.graph.run.submitted()
+    }
+
+    /// Takes every driver token once, with no run on: behind it no thread is inside a step and none will begin one. Gives up at the deadline and names
+    /// an instance whose driver does not come back.
+    pub(super) fn quiesce(&self, deadline: Instant) -> Result<(), usize> {
+        debug_assert!(!self.is_running());
+        for (index, instance) in self.instances.iter().enumerate() {
+            loop {
+                match instance.try_lock() {
+                    Ok(_) => break,
+                    Err(TryLockError::Poisoned(_)) => break,
+                    Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Err(index),
+                    Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_micros(50)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Cores that are inside a kernel.
+    pub(super) fn busy_cores(&self) -> Vec<CoreId> {
+        let cores = (0..self.platform.chip().cores()).map(CoreId);
+        cores.filter(|&core| self.platform.pulse(core).running.is_some()).collect()
+    }
+
+    /// Whether no core runs anything and every instance has taken in what its cores said.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.instances
+            .iter()
+            .all(|instance| instance.try_lock().is_ok_and(|scheduler| scheduler.busy_cores().is_empty()))
+    }
+
+    /// Records what a late kernel keeps busy, or that nothing does; then memory given up meanwhile is free.
+    pub(super) fn set_busy(&self, culprit: Option<String>) {
+        let quiet = culprit.is_none();
+        *self.busy.lock().expect(POISON) = culprit;
+        if quiet {
+            for address in self.discarded.lock().expect(POISON).drain(..) {
+                // SAFETY: its owner dropped the buffer and no kernel runs any more.
+                unsafe { self.memory.free(address) };
+            }
+        }
+    }
+
+    pub(super) fn still_busy(&self) -> Option<String> {
+        self.busy.lock().expect(POISON).clone()
+    }
+
+    /// Frees a buffer's memory, or keeps it until the late kernel that may use it has ended.
+    pub(super) fn discard(&self, address: u64) {
+        if self.still_busy().is_some() || self.is_running() {
+            self.discarded.lock().expect(POISON).push(address);
+        } else {
+            // SAFETY: its owner drops the buffer, no run is on and no kernel is late.
+            unsafe { self.memory.free(address) };
+        }
+    }
+}
