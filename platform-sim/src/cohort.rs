@@ -131,12 +131,6 @@ impl Cohorts {
     pub(crate) fn clear(&self) {
         self.0.lock().expect(POISON).clear();
     }
-
-    /// How many tasks have blocks that have not all ended.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.0.lock().expect(POISON).len()
-    }
 }
 
 fn ended(text: impl Into<String>) -> KernelError {
@@ -240,6 +234,3 @@ impl Member {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

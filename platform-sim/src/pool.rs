@@ -200,6 +200,3 @@ fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
-
-#[cfg(test)]
-mod tests;

@@ -112,11 +112,11 @@ impl SimMemory {
         self.before_read(address, 4);
         // SAFETY: mapped and aligned by contract; counters are only accessed atomically.
         let counter = unsafe { AtomicU32::from_ptr(address as *mut u32) };
-        let value = counter.load(Ordering::Acquire);
-        match &self.stale {
-            None => value,
-            Some(stale) => u32::from_ne_bytes(stale.see(address, value.to_ne_bytes())),
+        let mut bytes = counter.load(Ordering::Acquire).to_ne_bytes();
+        if let Some(stale) = &self.stale {
+            stale.see(address, &mut bytes);
         }
+        u32::from_ne_bytes(bytes)
     }
 
     /// Reads bytes as a scheduler does.
@@ -128,9 +128,7 @@ impl SimMemory {
         // SAFETY: valid by contract, and a fresh exclusive slice does not overlap it.
         unsafe { std::ptr::copy_nonoverlapping(address as *const u8, into.as_mut_ptr(), into.len()) };
         if let Some(stale) = &self.stale {
-            for (byte, offset) in into.iter_mut().zip(address..) {
-                [*byte] = stale.see(offset, [*byte]);
-            }
+            stale.see(address, into);
         }
     }
 

@@ -18,19 +18,18 @@ pub(super) struct StaleCache {
 }
 
 impl StaleCache {
-    /// What a reader sees of `current` bytes at `address`, and counts a stale read if that is something else.
-    pub(super) fn see<const N: usize>(&self, address: u64, current: [u8; N]) -> [u8; N] {
+    /// Replaces the bytes at `address`, which are true, by what a reader sees, and counts a stale read if that is something else.
+    pub(super) fn see(&self, address: u64, bytes: &mut [u8]) {
         let mut cached = self.bytes.lock().expect(POISON);
-        let mut index = 0;
-        let seen = current.map(|byte| {
-            let seen = *cached.entry(address + index).or_insert(byte);
-            index += 1;
-            seen
-        });
-        if seen != current {
+        let mut stale = false;
+        for (byte, place) in bytes.iter_mut().zip(address..) {
+            let seen = *cached.entry(place).or_insert(*byte);
+            stale |= seen != *byte;
+            *byte = seen;
+        }
+        if stale {
             self.stale_reads.fetch_add(1, Ordering::Relaxed);
         }
-        seen
     }
 
     /// Forgets all lines that the range touches.

@@ -1,1 +1,0 @@
-//! Barriers and pipes, and how waits end.

@@ -1,0 +1,140 @@
+//! Cores on pooled threads: pre-loading, sleeping kernels, wakes.
+
+use crate::rig::{LONG, Rig, chip, closure, payload, wait_until};
+use prewire_platform_sim::bus::MemoryBus;
+use prewire_platform_sim::{Engine, SimConfig, SimMemory};
+use prewire_runtime_core::id::CoreId;
+use prewire_runtime_core::platform::{DispatchPayload, Platform};
+use prewire_runtime_core::port::Transition;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+#[test]
+fn a_pre_loaded_dispatch_follows_at_once() {
+    let order: Arc<std::sync::Mutex<Vec<u64>>> = Arc::default();
+    let kernel = {
+        let order = Arc::clone(&order);
+        closure(move |context| {
+            std::thread::sleep(Duration::from_millis(2));
+            order.lock().unwrap().push(context.payload().task.sequence());
+            Ok(())
+        })
+    };
+    let mut rig = Rig::new(chip(1), Engine::Threads, vec![kernel]);
+    let core = CoreId(1);
+    for pair in 0..20 {
+        rig.dispatch(&payload(core, 0, 2 * pair));
+        rig.until(core, |in_flight| in_flight.can_preload());
+        rig.dispatch(&payload(core, 0, 2 * pair + 1));
+        rig.drain(core);
+    }
+    assert_eq!(*order.lock().unwrap(), (0..40).collect::<Vec<_>>());
+}
+
+/// A task pre-loaded behind another one may be one whose siblings wait for it: it moves to a thread of its own, and the owner still learns that
+/// the one before has ended.
+#[test]
+fn a_part_of_a_gang_may_be_pre_loaded_behind_a_plain_task() {
+    let go = Arc::new(AtomicBool::new(false));
+    let plain = {
+        let go = Arc::clone(&go);
+        closure(move |_| {
+            while !go.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        })
+    };
+    let part = closure(|context| context.barrier());
+    let mut rig = Rig::new(chip(1), Engine::Threads, vec![plain, part]);
+    let cores = [CoreId(1), CoreId(2)];
+    for core in cores {
+        rig.dispatch(&payload(core, 0, u64::from(core.0)));
+        rig.until(core, |in_flight| in_flight.can_preload());
+    }
+    for (block, core) in cores.into_iter().enumerate() {
+        let gang = DispatchPayload { block: block as u32, blocks: 2, concurrent: true, ..payload(core, 1, 9) };
+        rig.dispatch(&gang);
+    }
+    go.store(true, Ordering::Release);
+    cores.into_iter().for_each(|core| rig.drain(core));
+}
+
+#[test]
+fn kernels_that_sleep_all_get_a_thread() {
+    let asleep = Arc::new(AtomicUsize::new(0));
+    let cores = 72;
+    let kernel = {
+        let asleep = Arc::clone(&asleep);
+        closure(move |_| {
+            asleep.fetch_add(1, Ordering::AcqRel);
+            wait_until("all cores sleep at once", || asleep.load(Ordering::Acquire) >= cores);
+            Ok(())
+        })
+    };
+    let mut rig = Rig::new(chip(24), Engine::Threads, vec![kernel]);
+    for core in 0..cores {
+        rig.dispatch(&payload(CoreId(core as u16), 0, core as u64));
+    }
+    for core in 0..cores {
+        rig.drain(CoreId(core as u16));
+    }
+}
+
+#[test]
+fn kernels_that_compute_do_not_get_more_threads_than_processors() {
+    let chip = chip(24);
+    let bus = MemoryBus::new(chip.cores());
+    let memory = Arc::new(SimMemory::new(&chip));
+    let config = SimConfig { worker_threads: 1, ..SimConfig::new(chip, Engine::Threads) };
+    let mut rig = Rig::with(config, memory, bus);
+    let running = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let kernel = {
+        let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+        closure(move |_| {
+            most.fetch_max(running.fetch_add(1, Ordering::AcqRel) + 1, Ordering::AcqRel);
+            let mut sum = 0_u64;
+            for number in 0..20_000_u64 {
+                sum = std::hint::black_box(sum.wrapping_mul(31).wrapping_add(number));
+            }
+            running.fetch_sub(1, Ordering::AcqRel);
+            Ok(())
+        })
+    };
+    rig.sim.begin_run(crate::rig::RUN, &crate::rig::set(vec![kernel])).unwrap();
+    for round in 0..20 {
+        for core in (0..72).map(CoreId) {
+            rig.dispatch(&payload(core, 0, round));
+        }
+        for core in (0..72).map(CoreId) {
+            rig.drain(core);
+        }
+    }
+    // One for the worker; the watcher lets more run only when the process leaves its processor idle, as a busy machine may make it look.
+    assert!(most.load(Ordering::Acquire) <= 4, "{} kernels ran at once", most.load(Ordering::Acquire));
+    assert!(rig.sim.threads() <= 5, "{} threads were started", rig.sim.threads());
+}
+
+#[test]
+fn an_owner_that_sleeps_is_woken_by_every_end() {
+    let mut rig = Rig::new(chip(1), Engine::Threads, vec![closure(|_| Ok(()))]);
+    let graph = Arc::clone(&rig.graph);
+    for task in 0..2000 {
+        let core = CoreId(task % 3);
+        rig.dispatch(&payload(core, 0, u64::from(task)));
+        let began = std::time::Instant::now();
+        while rig.poll(core) != Transition::RunningEnded {
+            let sim = &rig.sim;
+            let in_flight = rig.in_flight[core.index()];
+            let news = || {
+                let mut state = in_flight;
+                let _ = state.observe(sim.poll(core));
+                state.running.is_none()
+            };
+            graph.bells.sleep(1, LONG, news);
+        }
+        assert!(began.elapsed() < LONG / 2, "a wake was lost");
+    }
+}
