@@ -22,18 +22,17 @@ use std::time::Duration;
 const TEXT_BYTES: usize = 256;
 
 impl<B: RegisterBus> Shared<B> {
-    /// Runs a dispatch on a core that has no fault and is not recorded.
+    /// Runs a dispatch on a core that has no fault and is not recorded, for the thread that dispatches: its own payload need not be put into the
+    /// core's place, as nobody else looks there.
     ///
     /// # Safety
-    /// The token was written to the core and its payload put; this thread alone plays the core.
+    /// The token was written to the core, this thread alone plays the core, a run began, and the payload's arguments are valid.
     #[inline]
-    pub(crate) unsafe fn run_plain(&self, core: CoreId, token: Token) {
+    pub(crate) unsafe fn run_plain(&self, core: CoreId, token: Token, payload: &DispatchPayload) {
         let state = &self.cores[core.index()];
         self.bus.write_condition(core, Condition::Started(token).to_register());
         state.start(token);
-        // SAFETY: by contract the place is the core's.
-        let payload = unsafe { state.payload(token) };
-        // SAFETY: a run began and by contract the payload's arguments are valid.
+        // SAFETY: by contract.
         let result = unsafe { self.call(payload) };
         let outcome = if result.is_ok() && !state.registered.load(Ordering::Relaxed) {
             Outcome::Ok
@@ -48,7 +47,7 @@ impl<B: RegisterBus> Shared<B> {
     /// Runs a dispatch with everything that may come with it: a fault, a record, siblings. `behind` says that it was pre-loaded.
     ///
     /// # Safety
-    /// As for [`Shared::run_plain`].
+    /// The token was written to the core and its payload put, this thread alone plays the core, a run began, and the payload's arguments are valid.
     pub(crate) unsafe fn run_with_care(&self, core: CoreId, token: Token, behind: bool) {
         let state = &self.cores[core.index()];
         let fault = self.fault(core);

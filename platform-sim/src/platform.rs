@@ -54,11 +54,9 @@ impl<B: RegisterBus> Platform for Sim<B> {
             // SAFETY: by contract.
             return unsafe { self.dispatch_with_care(core, token, payload) };
         }
-        // SAFETY: by contract the core has a free place for the token.
-        unsafe { shared.cores[core.index()].put(token, payload) };
         shared.bus.write_dispatch(core, u64::from(token.to_register()));
-        // SAFETY: the token was written and its payload put, and this thread plays the core.
-        unsafe { shared.run_plain(core, token) };
+        // SAFETY: the token was written, and this thread plays the core; the rest by contract.
+        unsafe { shared.run_plain(core, token, payload) };
         true
     }
 

@@ -1,0 +1,134 @@
+//! What one dispatch costs beyond its kernel: prints nanoseconds per dispatch, best and median of rounds, for an empty kernel called directly and
+//! through the chip.
+
+use prewire_platform_sim::{Engine, Sim, SimConfig, SimMemory};
+use prewire_runtime_core::chip::{ChipSpec, Latencies, Rates, RegisterMap};
+use prewire_runtime_core::graph::{Graph, GraphSizes};
+use prewire_runtime_core::id::{CoreId, KernelId, RingIndex, SlotIndex, TaskId};
+use prewire_runtime_core::kernel::{
+    Condition, Kernel, KernelContext, KernelError, KernelFunction, KernelServices, KernelSet, RustKernel,
+};
+use prewire_runtime_core::platform::{DispatchPayload, Outcome, Platform};
+use prewire_runtime_core::port::{Condition as Answer, Token};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+const DISPATCHES: u32 = 1_000_000;
+const ROUNDS: usize = 15;
+
+/// Services that nobody asks anything of.
+struct Nothing;
+
+impl KernelServices for Nothing {
+    fn is_cancelled(&self, _: &DispatchPayload) -> bool {
+        false
+    }
+    fn alive(&self, _: &DispatchPayload) {}
+    fn barrier(&self, _: &DispatchPayload) -> Result<(), KernelError> {
+        Ok(())
+    }
+    fn send(&self, _: &DispatchPayload, _: usize, _: u64) -> Result<(), KernelError> {
+        Ok(())
+    }
+    fn receive(&self, _: &DispatchPayload, _: usize) -> Result<u64, KernelError> {
+        Ok(0)
+    }
+    fn defer(&self, _: &DispatchPayload, _: Condition) {}
+    fn relax(&self) {}
+}
+
+fn chip() -> ChipSpec {
+    ChipSpec {
+        name: "bench chip",
+        clusters: 24,
+        dies: 1,
+        threads_default: 2,
+        threads_max: 4,
+        counter_hz: 1_000_000_000,
+        registers: RegisterMap { dispatch: 0, condition: 8, fast_path: None, pages: &[(0, 4096)] },
+        coherent: true,
+        latencies: Latencies {
+            register_read_ns: (1, 1),
+            register_write_ns: 1,
+            dispatch_ns: 1,
+            completion_ns: (1, 1),
+            start_ns: (1, 1),
+            submit_ns: 1,
+            resolve_ns: 1,
+        },
+        rates: Rates { cube_multiply_adds_per_ns: 1.0, vector_operations_per_ns: 1.0, memory_bytes_per_ns: 1.0 },
+        data_types: &[],
+        exit_deadline_ms: 1000,
+        handshake_deadline_ms: 1000,
+    }
+}
+
+fn measure(name: &str, mut round: impl FnMut()) {
+    let mut times: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let began = Instant::now();
+            round();
+            began.elapsed().as_secs_f64() * 1e9 / f64::from(DISPATCHES)
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!("{name:40} best {:6.2} ns, median {:6.2} ns", times[0], times[ROUNDS / 2]);
+}
+
+fn main() {
+    let kernel: Arc<RustKernel> = Arc::new(|context: &KernelContext<'_>| {
+        black_box(context.block_index());
+        Ok(())
+    });
+    let mut set = KernelSet::default();
+    let function = KernelFunction::Rust(Arc::clone(&kernel));
+    set.register(Kernel { name: "empty".to_owned(), kind: None, function }).expect("the set is empty");
+    let sizes = GraphSizes { slots: 4, edges: 4, argument_units: 4, instances: 1, cores: 72 };
+    let graph = Arc::new(Graph::new(sizes, |_| 0));
+    let memory = Arc::new(SimMemory::new(&chip()));
+    let sim = Sim::new(SimConfig::new(chip(), Engine::Inline), graph, memory).expect("memory for the handshake");
+    sim.begin_run(1, &Arc::new(set)).expect("the cores answer");
+
+    let mut payload = DispatchPayload {
+        task: TaskId::new(RingIndex(0), 0),
+        tensors: std::ptr::null(),
+        scalars: std::ptr::null(),
+        slot: SlotIndex(0),
+        block: 0,
+        blocks: 1,
+        run: 1,
+        core: CoreId(0),
+        kernel: KernelId(0),
+        part: 0,
+        parts: 1,
+        tensor_count: 0,
+        scalar_count: 0,
+        concurrent: false,
+    };
+    measure("the kernel called directly", || {
+        for block in 0..DISPATCHES {
+            payload.block = block;
+            // SAFETY: there are no arguments.
+            let context = unsafe { KernelContext::new(black_box(&payload), &Nothing) };
+            assert!(black_box(&kernel)(&context).is_ok());
+        }
+    });
+    for cores in [1_u16, 8, 72] {
+        let mut tokens = vec![Token::FIRST; 72];
+        measure(&format!("dispatch, poll and outcome, {cores} cores"), || {
+            let mut core = 0;
+            for block in 0..DISPATCHES {
+                let token = tokens[usize::from(core)];
+                tokens[usize::from(core)] = token.next();
+                payload.block = block;
+                payload.core = CoreId(core);
+                // SAFETY: there are no arguments, and every dispatch ends before the next.
+                let ended = unsafe { sim.dispatch(CoreId(core), token, &payload) };
+                assert!(ended && sim.poll(CoreId(core)) == Answer::Finished(token));
+                assert_eq!(sim.outcome(CoreId(core), token), Outcome::Ok);
+                core = if core + 1 == cores { 0 } else { core + 1 };
+            }
+        });
+    }
+}
