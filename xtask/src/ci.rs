@@ -8,7 +8,7 @@ use lexopt::prelude::*;
 use crate::outcome::Outcome;
 use crate::process;
 use crate::workspace::cargo;
-use crate::{conformance, deny, test, tidy};
+use crate::{conformance, deny, loom, mutations, test, tidy};
 
 pub(crate) const USAGE: &str = "\
 Runs the rungs that every change must pass, the quickest first, and closes with one line for each: its outcome and its time.
@@ -27,6 +27,8 @@ const RUNGS: &[Rung] = &[
     Rung { name: "fmt", run: fmt },
     Rung { name: "deny", run: deny::run_default },
     Rung { name: "clippy", run: clippy },
+    Rung { name: "loom", run: loom::run_default },
+    Rung { name: "mutations", run: mutations::run_default },
     Rung { name: "test", run: test::run_default },
     Rung { name: "conformance", run: conformance::run_default },
 ];
