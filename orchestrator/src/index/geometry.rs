@@ -1,6 +1,6 @@
 //! Geometries: each distinct footprint among the live regions has a number, so that equal regions compare as numbers do.
 
-use super::hash::{bucket_bits, bucket_of, fold};
+use super::hash::{bucket_bits, bucket_of_hash, fold};
 use super::pool::{NONE, Pool};
 use prewire_runtime_core::tensor::{Footprint, Tensor, TensorLayout};
 
@@ -87,7 +87,7 @@ impl Geometries {
     /// The footprint's number, with one more user.
     fn find_or_add(&mut self, footprint: Footprint) -> u32 {
         let hash = hash_of(&footprint);
-        let bucket = bucket_of(hash, self.bits);
+        let bucket = bucket_of_hash(hash, self.bits);
         let mut geometry = self.buckets[bucket];
         while geometry != NONE {
             let known = &self.pool[geometry];
@@ -120,7 +120,7 @@ impl Geometries {
     #[cold]
     fn free(&mut self, geometry: u32) {
         let Geometry { hash, next, .. } = self.pool[geometry];
-        let bucket = bucket_of(hash, self.bits);
+        let bucket = bucket_of_hash(hash, self.bits);
         if self.buckets[bucket] == geometry {
             self.buckets[bucket] = next;
         } else {

@@ -40,6 +40,8 @@ pub(super) struct Grid {
     /// How many of them do not begin at the corner of a cell, and how many reach into the next cell.
     pub(super) off_corner: u32,
     pub(super) crossing: u32,
+    /// How many share their cell with an older one.
+    pub(super) twins: u32,
 }
 
 /// Where a region goes in a grid.
@@ -90,13 +92,25 @@ impl Grid {
             .iter()
             .fold(0, |bits, level| bits | (level.steps.divisor() - 1).wrapping_mul(level.stride.divisor()));
         let corner_bits = powers.then_some(bits);
-        Grid { base, levels, depth, corner_bits, volume, geometry, head: NONE, entries: 0, off_corner: 0, crossing: 0 }
+        Grid {
+            base,
+            levels,
+            depth,
+            corner_bits,
+            volume,
+            geometry,
+            head: NONE,
+            entries: 0,
+            off_corner: 0,
+            crossing: 0,
+            twins: 0,
+        }
     }
 
-    /// Whether every region in the grid is alone with those that begin at the same byte.
+    /// Whether every region in the grid has a cell to itself and begins at its corner.
     #[inline]
     pub(super) fn is_strict(&self) -> bool {
-        self.off_corner == 0 && self.crossing == 0
+        self.off_corner == 0 && self.crossing == 0 && self.twins == 0
     }
 
     /// Whether the grid's own footprint, placed at `start`, fills exactly one cell.

@@ -8,10 +8,16 @@ pub(super) fn fold(hash: u64, word: u64) -> u64 {
     (hash.rotate_left(29) ^ word).wrapping_mul(ODD)
 }
 
-/// The bucket of a hash in a table of `1 << bits` buckets, `bits >= 1`.
+/// The bucket of a word in a table of `1 << bits` buckets, `bits >= 1`.
 #[inline]
-pub(super) fn bucket_of(hash: u64, bits: u32) -> usize {
-    (hash.wrapping_mul(ODD) >> (64 - bits)) as usize
+pub(super) fn bucket_of(word: u64, bits: u32) -> usize {
+    bucket_of_hash(fold(0, word), bits)
+}
+
+/// The bucket of what [`fold`] gave.
+#[inline]
+pub(super) fn bucket_of_hash(hash: u64, bits: u32) -> usize {
+    (hash >> (64 - bits)) as usize
 }
 
 /// The size, as a power of two, of a table whose chains stay short with `items` in it.

@@ -172,34 +172,40 @@ impl Sequential {
     #[inline]
     pub(super) fn commit(&mut self, slot: SlotIndex) {
         for place in 0..self.probes.len() {
-            let probe = self.probes[place];
-            self.commit_one(slot.0, &probe);
+            self.commit_one(slot.0, place);
         }
         self.probes.clear();
     }
 
     #[inline]
-    fn commit_one(&mut self, slot: u32, probe: &Probe) {
-        let Probe { start, geometry, mut root, mut entry, mut covers, mut at_corner, .. } = *probe;
+    fn commit_one(&mut self, slot: u32, place: usize) {
+        let &Probe { start, geometry, root, access, joins, .. } = &self.probes[place];
+        let &Probe { version, mut entry, mut covers, mut at_corner, .. } = &self.probes[place];
+        let mut wanted = Wanted { root, start, geometry };
         // An earlier argument of the same task may have changed what the buffer's root holds.
-        if root == NONE || self.store.roots[root].version != probe.version {
-            root = self.store.root_of(probe.buffer, probe.base);
+        if root == NONE || (place > 0 && self.store.roots[root].version != version) {
+            let &Probe { buffer, base, .. } = &self.probes[place];
+            wanted.root = self.store.root_of(buffer, base);
             self.near.clear();
-            Sight { exact: entry, at_corner } = self.store.look(Wanted { root, start, geometry }, &mut self.near);
+            Sight { exact: entry, at_corner } = self.store.look(wanted, &mut self.near);
             covers = self.near.iter().any(|near| near.covered);
         }
-        if entry == NONE {
-            entry = self.store.insert(Wanted { root, start, geometry }, at_corner);
+        let known = entry != NONE;
+        if !known {
+            entry = self.store.insert(wanted, at_corner);
         }
-        if probe.access == Access::Read {
-            if probe.joins {
+        if access == Access::Read {
+            if joins {
                 self.detach_readers(entry);
             }
             self.read(slot, entry);
         } else {
+            if known {
+                self.forget_accesses(entry);
+            }
             self.write(slot, entry);
             if covers {
-                self.supersede(Wanted { root, start, geometry });
+                self.supersede(wanted);
             }
         }
     }
@@ -224,10 +230,9 @@ impl Sequential {
         }
     }
 
-    /// Makes the task an entry's writer, in the place of whoever was named there.
+    /// Makes the task an entry's writer.
     #[inline]
     fn write(&mut self, slot: u32, entry: u32) {
-        self.forget_accesses(entry);
         let touch = self.touch(slot, entry, false);
         let listed = &mut self.store.entries[entry];
         listed.writer = slot;
@@ -241,11 +246,15 @@ impl Sequential {
         while let Some(near) = self.near.pop() {
             if near.covered {
                 self.forget_accesses(near.entry);
+                let listed = &mut self.store.entries[near.entry];
+                listed.writer = NONE;
+                listed.writer_touch = NONE;
                 self.store.remove(near.entry);
             }
         }
     }
 
+    /// Forgets the readers and the failure of an entry; its writer is for the caller to replace.
     #[inline]
     fn forget_accesses(&mut self, entry: u32) {
         if self.store.entries[entry].readers != NONE {
@@ -256,8 +265,6 @@ impl Sequential {
             listed.failed = NOT_FAILED;
             self.marks -= 1;
         }
-        listed.writer = NONE;
-        listed.writer_touch = NONE;
     }
 
     fn detach_readers(&mut self, entry: u32) {

@@ -8,7 +8,7 @@
 use super::entry::Entry;
 use super::geometry::Geometries;
 use super::grid::{Grid, Placement};
-use super::hash::{bucket_bits, bucket_of, fold};
+use super::hash::{bucket_bits, bucket_of_hash, fold};
 use super::pool::{NONE, Pool};
 use super::root::{GRIDS, Roots};
 use prewire_runtime_core::id::BufferId;
@@ -66,48 +66,39 @@ impl Store {
         }
     }
 
-    /// Looks for the wanted region; `near` gets every other one that shares bytes with it.
-    #[inline]
+    /// Looks for the wanted region; `near`, which is empty, gets every other one that shares bytes with it.
+    #[inline(always)]
     pub(super) fn look(&self, wanted: Wanted, near: &mut Vec<Near>) -> Sight {
+        match self.glance(wanted) {
+            Some(sight) => sight,
+            None => self.search(wanted, near),
+        }
+    }
+
+    /// What can be said without a search.
+    #[inline(always)]
+    fn glance(&self, wanted: Wanted) -> Option<Sight> {
         let root = &self.roots[wanted.root];
         if root.simple != NONE {
             let mut entry = self.buckets[self.bucket(root.simple, wanted.start)];
             while entry != NONE {
                 let listed = &self.entries[entry];
                 if listed.start == wanted.start && listed.grid == root.simple {
-                    // The newest region of a cell is looked at first. Another one in the same cell is rare.
-                    if listed.geometry == wanted.geometry && !self.has_twin(listed) {
-                        return Sight { exact: entry, at_corner: false };
-                    }
-                    return self.search(wanted, near);
+                    let same = listed.geometry == wanted.geometry;
+                    return same.then_some(Sight { exact: entry, at_corner: false });
                 }
                 entry = listed.bucket_next;
             }
             let grid = &self.grids[root.simple];
-            if wanted.geometry == grid.geometry && grid.is_corner(wanted.start) {
-                return Sight { exact: NONE, at_corner: true };
-            }
-        } else if root.live == 1 && root.loose != NONE {
+            let at_corner = wanted.geometry == grid.geometry && grid.is_corner(wanted.start);
+            return at_corner.then_some(Sight { exact: NONE, at_corner });
+        }
+        if root.live == 1 && root.loose != NONE {
             let only = &self.entries[root.loose];
-            if only.start == wanted.start && only.geometry == wanted.geometry {
-                return Sight { exact: root.loose, at_corner: false };
-            }
+            let same = only.start == wanted.start && only.geometry == wanted.geometry;
+            return same.then_some(Sight { exact: root.loose, at_corner: false });
         }
-        self.search(wanted, near)
-    }
-
-    /// Whether a region that begins at the same byte follows in the bucket.
-    #[inline]
-    fn has_twin(&self, listed: &Entry) -> bool {
-        let mut entry = listed.bucket_next;
-        while entry != NONE {
-            let other = &self.entries[entry];
-            if other.start == listed.start && other.grid == listed.grid {
-                return true;
-            }
-            entry = other.bucket_next;
-        }
-        false
+        None
     }
 
     #[inline(never)]
@@ -171,17 +162,36 @@ impl Store {
     pub(super) fn insert(&mut self, wanted: Wanted, at_corner: bool) -> u32 {
         let Wanted { root: index, start, geometry } = wanted;
         self.geometries.hold(geometry);
-        let entry = self.entries.take(Entry::new(start, geometry, index));
         self.roots.change(index);
         let root = &mut self.roots[index];
         root.live += 1;
         if at_corner {
-            let grid = root.simple;
-            self.list_in_grid(entry, grid, Placement { corner: start, crossing: false });
-        } else if root.live == 1 {
+            return self.insert_at_corner(wanted);
+        }
+        let first = root.live == 1;
+        let entry = self.entries.take(Entry::new(start, geometry, index));
+        if first {
             self.list_loose(entry);
         } else {
             self.place(entry);
+        }
+        entry
+    }
+
+    /// Lists a region that fills an empty cell of a simple root's grid. The root stays simple.
+    #[inline]
+    fn insert_at_corner(&mut self, wanted: Wanted) -> u32 {
+        let Wanted { root, start, geometry } = wanted;
+        let grid = self.roots[root].simple;
+        let bucket = self.bucket(grid, start);
+        let (bucket_next, next) = (self.buckets[bucket], self.grids[grid].head);
+        let entry = self.entries.take(Entry { grid, bucket_next, next, ..Entry::new(start, geometry, root) });
+        self.buckets[bucket] = entry;
+        let grid = &mut self.grids[grid];
+        grid.head = entry;
+        grid.entries += 1;
+        if next != NONE {
+            self.entries[next].previous = entry;
         }
         entry
     }
@@ -194,8 +204,8 @@ impl Store {
         }
     }
 
-    #[inline(never)]
     /// Finds a grid for an entry, makes one if there is room for it, or leaves it loose.
+    #[inline(never)]
     fn place(&mut self, entry: u32) {
         let (index, start, geometry) = {
             let listed = &self.entries[entry];
@@ -284,11 +294,12 @@ impl Store {
         }
     }
 
-    #[inline]
     fn list_in_grid(&mut self, entry: u32, index: u32, placement: Placement) {
         let bucket = self.bucket(index, placement.corner);
         let bucket_next = std::mem::replace(&mut self.buckets[bucket], entry);
+        let twins = self.in_cell(bucket_next, index, placement.corner);
         let grid = &mut self.grids[index];
+        grid.twins += u32::from(twins > 0);
         let head = std::mem::replace(&mut grid.head, entry);
         grid.entries += 1;
         let listed = &mut self.entries[entry];
@@ -318,10 +329,12 @@ impl Store {
             self.entries[before].bucket_next = bucket_next;
         }
         self.bridge(previous, next);
+        let twins = if self.grids[index].twins == 0 { 0 } else { self.in_cell(self.buckets[bucket], index, corner) };
         let grid = &mut self.grids[index];
         if previous == NONE {
             grid.head = next;
         }
+        grid.twins -= u32::from(twins > 0);
         let crossing = grid.crossing > 0
             && grid.place(start, self.geometries.footprint(geometry)).is_some_and(|placement| placement.crossing);
         grid.entries -= 1;
@@ -333,6 +346,18 @@ impl Store {
             self.grids.give(index);
             self.geometries.drop(geometry);
         }
+    }
+
+    /// How many regions of a cell there are from `entry` on in its bucket.
+    #[inline]
+    fn in_cell(&self, mut entry: u32, grid: u32, corner: u64) -> usize {
+        let mut count = 0;
+        while entry != NONE {
+            let listed = &self.entries[entry];
+            count += usize::from(listed.corner == corner && listed.grid == grid);
+            entry = listed.bucket_next;
+        }
+        count
     }
 
     #[inline]
@@ -356,7 +381,7 @@ impl Store {
 
     #[inline]
     fn bucket(&self, grid: u32, corner: u64) -> usize {
-        bucket_of(fold(u64::from(grid), corner), self.bits)
+        bucket_of_hash(fold(u64::from(grid), corner), self.bits)
     }
 
     pub(super) fn clear(&mut self) {
