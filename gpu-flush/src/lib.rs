@@ -29,6 +29,7 @@ pub mod stages;
 pub mod writer;
 
 // The command that writes a file or a pipe as a store.
+#[cfg(feature = "program")]
 pub mod program;
 
 #[cfg(test)]

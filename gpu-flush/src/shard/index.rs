@@ -56,27 +56,36 @@ impl ShardIndex {
     ///
     /// [`Error::InvalidInput`] when the shard is shorter than its index, the checksum is wrong, or an entry points outside.
     pub fn parse(shard: &[u8], chunks: usize) -> Result<Vec<Option<(u64, u64)>>, Error> {
-        let data = shard.len().checked_sub(ShardIndex::encoded_bytes(chunks)).ok_or_else(|| {
-            Error::invalid_input(format!("a shard of {} B is too short for the index of {chunks} chunks", shard.len()))
-        })?;
-        let (entries, checksum) = shard[data..].split_at(chunks * INDEX_ENTRY_BYTES);
+        let data = shard.len().saturating_sub(ShardIndex::encoded_bytes(chunks));
+        ShardIndex::parse_index(&shard[data..], chunks, data as u64)
+    }
+
+    /// As [`ShardIndex::parse`] from the index alone, behind `data_bytes` of chunks.
+    ///
+    /// # Errors
+    ///
+    /// As [`ShardIndex::parse`].
+    pub fn parse_index(index: &[u8], chunks: usize, data_bytes: u64) -> Result<Vec<Option<(u64, u64)>>, Error> {
+        if index.len() != ShardIndex::encoded_bytes(chunks) {
+            let message = format!("an index of {chunks} chunks does not fit {} B", index.len());
+            return Err(Error::invalid_input(message));
+        }
+        let (entries, checksum) = index.split_at(chunks * INDEX_ENTRY_BYTES);
         let (stored, computed) = (checksum, crc32c::crc32c(entries).to_le_bytes());
         if stored != computed {
-            return Err(Error::invalid_input(format!(
-                "the shard index has checksum {stored:02x?}, computed {computed:02x?}"
-            )));
+            let message = format!("the shard index has checksum {stored:02x?}, computed {computed:02x?}");
+            return Err(Error::invalid_input(message));
         }
         let half = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |value, &byte| value << 8 | u64::from(byte));
+        let inside = |offset: u64, length| offset.checked_add(length).is_some_and(|end: u64| end <= data_bytes);
         entries
             .chunks_exact(INDEX_ENTRY_BYTES)
             .enumerate()
             .map(|(slot, entry)| match (half(&entry[..8]), half(&entry[8..])) {
                 (MISSING, MISSING) => Ok(None),
-                (offset, length) if offset.checked_add(length).is_some_and(|end| end <= data as u64) => {
-                    Ok(Some((offset, length)))
-                }
+                (offset, length) if inside(offset, length) => Ok(Some((offset, length))),
                 (offset, length) => Err(Error::invalid_input(format!(
-                    "chunk {slot} of a shard is said to be {length} B at {offset}, but the shard has {data} B of chunks"
+                    "chunk {slot} of a shard is said to be {length} B at {offset}, but the shard has {data_bytes} B of chunks"
                 ))),
             })
             .collect()

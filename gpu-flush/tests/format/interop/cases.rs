@@ -36,7 +36,7 @@ pub(super) fn elements(dtype: DataType, count: usize) -> Vec<u8> {
                 DataType::F32 => (float as f32).to_le_bytes().to_vec(),
                 DataType::F64 => float.to_le_bytes().to_vec(),
                 // Slow in its upper bytes, so that the codecs find something to do.
-                _ => (index / 16 ^ (mixed & 7)).to_le_bytes()[..dtype.size_bytes()].to_vec(),
+                _ => ((index / 16) ^ (mixed & 7)).to_le_bytes()[..dtype.size_bytes()].to_vec(),
             }
         })
         .collect()

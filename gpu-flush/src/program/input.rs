@@ -1,0 +1,203 @@
+//! Where elements come from: a .npy file, raw elements, or a pipe with either.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::ProgramError;
+use super::arguments::Arguments;
+use crate::dtype::DataType;
+
+/// The first bytes of every .npy file.
+const NPY_MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// The longest header we read; NumPy's own default limit is 10 000.
+const NPY_HEADER_BYTES_MAX: usize = 1 << 20;
+
+/// An open source of elements.
+pub(super) struct Input {
+    pub(super) name: String,
+    pub(super) source: Box<dyn Read>,
+    /// Bytes that are already read and belong to the elements.
+    ahead: Vec<u8>,
+    pub(super) dtype: DataType,
+    /// Extents; the first is 0 when it depends on how much comes.
+    pub(super) shape: Vec<u64>,
+    /// Bytes to come, where known.
+    pub(super) total_bytes: Option<u64>,
+}
+
+impl Input {
+    pub(super) fn open(arguments: &Arguments) -> Result<Self, ProgramError> {
+        let standard = arguments.input == Path::new("-");
+        let name = if standard { "standard input".to_owned() } else { arguments.input.display().to_string() };
+        let (mut source, length): (Box<dyn Read>, Option<u64>) = if standard {
+            (Box::new(io::stdin()), None)
+        } else {
+            let file = File::open(&arguments.input).map_err(|error| ProgramError::io(&name, error))?;
+            let length = file.metadata().ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len());
+            (Box::new(file), length)
+        };
+        let mut ahead = vec![0; NPY_MAGIC.len()];
+        let found = fill(&mut source, &mut ahead).map_err(|error| ProgramError::io(&name, error))?;
+        ahead.truncate(found);
+        if ahead == NPY_MAGIC {
+            return Input::npy(name, source, arguments);
+        }
+        let (Some(shape), Some(dtype)) = (arguments.shape.clone(), arguments.dtype) else {
+            return Err(ProgramError::Usage(format!(
+                "{name} is no .npy file; give --shape and --dtype for raw elements"
+            )));
+        };
+        let total_bytes = match (bytes_of(&shape, dtype)?, length) {
+            (0, length) => length,
+            (bytes, Some(length)) if bytes != length => {
+                let message = format!("{name} has {length} B, --shape {shape:?} of {dtype} needs {bytes}");
+                return Err(ProgramError::Usage(format!("{message}; a first extent of 0 takes what there is")));
+            }
+            (bytes, _) => Some(bytes),
+        };
+        Ok(Input { name, source, ahead, dtype, shape, total_bytes })
+    }
+
+    fn npy(name: String, mut source: Box<dyn Read>, arguments: &Arguments) -> Result<Self, ProgramError> {
+        let refused = |reason: String| ProgramError::Usage(format!("{name}: {reason}"));
+        let mut exactly = |length: usize| {
+            let mut bytes = vec![0; length];
+            source.read_exact(&mut bytes).map(|()| bytes).map_err(|error| ProgramError::io(&name, error))
+        };
+        let version = exactly(2)?;
+        let length = match version[0] {
+            1 => usize::from(u16::from_le_bytes(*exactly(2)?.first_chunk().expect("two bytes"))),
+            2 | 3 => u32::from_le_bytes(*exactly(4)?.first_chunk().expect("four bytes")) as usize,
+            other => return Err(refused(format!("version {other} of the .npy format is unknown"))),
+        };
+        if length > NPY_HEADER_BYTES_MAX {
+            return Err(refused(format!("a .npy header of {length} B is too long")));
+        }
+        let header = exactly(length)?;
+        let header = parse_header(&String::from_utf8_lossy(&header)).map_err(refused)?;
+        let refused = |reason: String| ProgramError::Usage(format!("{name}: {reason}"));
+        if header.fortran_order {
+            return Err(refused("the array is in Fortran order; save it with numpy.ascontiguousarray".into()));
+        }
+        if header.descr.starts_with('>') {
+            return Err(refused(format!(
+                "{:?} is big-endian; save it with .astype(\"<{}\")",
+                header.descr,
+                &header.descr[1..]
+            )));
+        }
+        // The leading order mark keeps NumPy's u8 (eight bytes) apart from Rust's.
+        let dtype: DataType = format!("<{}", header.descr.trim_start_matches(['<', '|', '=']))
+            .parse()
+            .map_err(|error: crate::error::Error| refused(error.to_string()))?;
+        if arguments.dtype.is_some_and(|wanted| wanted != dtype) {
+            return Err(refused(format!("the array has type {dtype}; leave --dtype out")));
+        }
+        let bytes = bytes_of(&header.shape, dtype)?;
+        let shape = arguments.shape.clone().unwrap_or_else(|| header.shape.clone());
+        if bytes_of(&shape, dtype)? != bytes {
+            return Err(refused(format!(
+                "the array has shape {:?}, which does not fill --shape {shape:?}",
+                header.shape
+            )));
+        }
+        if shape.is_empty() || bytes == 0 {
+            return Err(refused(format!("an array of shape {shape:?} has no elements along a dimension to write")));
+        }
+        Ok(Input { name, source, ahead: Vec::new(), dtype, shape, total_bytes: Some(bytes) })
+    }
+
+    /// Fills as much of `buffer` as there is; 0 at the end.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ProgramError> {
+        let ahead = self.ahead.len();
+        buffer[..ahead].copy_from_slice(&self.ahead);
+        self.ahead.clear();
+        let length =
+            fill(&mut self.source, &mut buffer[ahead..]).map_err(|error| ProgramError::io(&self.name, error))?;
+        let length = ahead + length;
+        let size = self.dtype.size_bytes();
+        if !length.is_multiple_of(size) {
+            let message = format!("{} ends inside an element of {size} B; check --dtype", self.name);
+            return Err(ProgramError::Usage(message));
+        }
+        Ok(length)
+    }
+
+    /// Refuses an input that ended early.
+    pub(super) fn check_complete(&self, bytes: u64) -> Result<(), ProgramError> {
+        match self.total_bytes.filter(|&total| self.shape[0] > 0 && total != bytes) {
+            None => Ok(()),
+            Some(total) => Err(ProgramError::Usage(format!("{} ended after {bytes} of {total} B", self.name))),
+        }
+    }
+}
+
+/// Reads until the buffer is full or the source ends.
+fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match source.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+fn bytes_of(shape: &[u64], dtype: DataType) -> Result<u64, ProgramError> {
+    let bytes = shape.iter().try_fold(dtype.size_bytes() as u64, |bytes, extent| bytes.checked_mul(*extent));
+    bytes.ok_or_else(|| ProgramError::Usage(format!("shape {shape:?} of {dtype} has more than 2^64 B")))
+}
+
+#[derive(Debug, PartialEq)]
+struct Header {
+    descr: String,
+    fortran_order: bool,
+    shape: Vec<u64>,
+}
+
+/// Reads the Python dictionary of a .npy header.
+fn parse_header(text: &str) -> Result<Header, String> {
+    let value = |key: &str| {
+        let at = text.find(&format!("'{key}'")).ok_or_else(|| format!("the .npy header has no {key}: {text:?}"))?;
+        let rest = text[at + key.len() + 2..].trim_start();
+        rest.strip_prefix(':').map(str::trim_start).ok_or_else(|| format!("the .npy header is damaged at {key}"))
+    };
+    let descr = value("descr")?;
+    let descr = descr.strip_prefix('\'').and_then(|rest| rest.split_once('\'')).map(|(descr, _)| descr.to_owned());
+    let descr = descr.ok_or("structured arrays are not supported; save one field")?;
+    let order = value("fortran_order")?;
+    let shape = value("shape")?;
+    let shape =
+        shape.strip_prefix('(').and_then(|rest| rest.split_once(')')).ok_or("the .npy header is damaged at shape")?.0;
+    let extents = shape.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let shape =
+        extents.map(|part| part.trim_end_matches('L').parse().map_err(|_| format!("extent {part:?} is no number")));
+    Ok(Header { descr, fortran_order: order.starts_with("True"), shape: shape.collect::<Result<_, _>>()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_every_rank_parse_and_damaged_ones_say_where() {
+        let header = parse_header("{'descr': '<u2', 'fortran_order': False, 'shape': (3, 4, 5), }      \n").unwrap();
+        assert_eq!(header, Header { descr: "<u2".into(), fortran_order: false, shape: vec![3, 4, 5] });
+        assert_eq!(parse_header("{'descr': '|u1', 'fortran_order': True, 'shape': (7,)}").unwrap().shape, [7]);
+        assert!(parse_header("{'descr': '|u1', 'fortran_order': False, 'shape': ()}").unwrap().shape.is_empty());
+        for (text, place) in [
+            ("{'fortran_order': False, 'shape': (1,)}", "descr"),
+            ("{'descr': [('a', '<u2')], 'fortran_order': False, 'shape': (1,)}", "structured"),
+            ("{'descr': '<u2', 'fortran_order': False, 'shape': 3}", "shape"),
+            ("{'descr': '<u2', 'fortran_order': False, 'shape': (x,)}", "\"x\""),
+            ("{'descr' '<u2'}", "descr"),
+        ] {
+            let error = parse_header(text).unwrap_err();
+            assert!(error.contains(place), "{text}: {error}");
+        }
+    }
+}
