@@ -17,6 +17,7 @@ pub(crate) const USAGE: &str = "\
 Builds the benchmarks of the package prewire, with link-time optimisation, and runs them with the arguments after `--`.
 `cargo xtask bench -- --help` tells what they take.
 
+    NAME...       only these benchmarks   [default: all]
     --peers DIR   build the peers in DIR by make and run them and ours in turn on the same four shapes; prints one table
     --rounds N    rounds with the peers: in each, everything runs once on each shape   [default: 5]
     --reps N      repetitions in each round                                            [default: 3]
@@ -37,6 +38,7 @@ pub(crate) struct Plan {
 pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
     let mut plan = Plan { folder: PathBuf::new(), rounds: 5, repetitions: 3, threads: 2 };
     let mut with_peers = false;
+    let mut names = Vec::new();
     let mut passed_on = Vec::new();
     // `--` is found by hand, as lexopt takes it for the end of our own options and keeps quiet about it.
     let mut ours: Vec<OsString> = arguments.raw_args()?.collect();
@@ -53,11 +55,13 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
             Long("rounds") => plan.rounds = arguments.value()?.parse()?,
             Long("reps") => plan.repetitions = arguments.value()?.parse()?,
             Long("threads") => plan.threads = arguments.value()?.parse()?,
+            Value(value) => names.push(value.string()?),
             _ => return Err(argument.unexpected().into()),
         }
     }
     let workspace = Workspace::load()?;
-    if !workspace.package(PACKAGE).is_some_and(|package| package.has_kind("bench")) {
+    let package = workspace.package(PACKAGE).filter(|package| package.has_kind("bench"));
+    let Some(package) = package else {
         bail!(
             "the package {PACKAGE} has no benchmark yet, so there is nothing to run; it would be in {PACKAGE}/benches/"
         );
@@ -65,7 +69,13 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
     if with_peers {
         return peers::run(&workspace, &plan, &passed_on);
     }
-    let mut command = cargo();
-    command.args(["bench", "-p", PACKAGE, "--benches", "--"]).args(passed_on);
-    process::succeeds(&mut command).map(Outcome::from_success)
+    // Each by its name: `--benches` would also run the unit tests, which know nothing of these arguments.
+    let benches = package.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bench"));
+    let mut passed = true;
+    for bench in benches.filter(|bench| names.is_empty() || names.contains(&bench.name)) {
+        let mut command = cargo();
+        command.args(["bench", "-p", PACKAGE, "--bench", &bench.name, "--"]).args(&passed_on);
+        passed &= process::succeeds(&mut command)?;
+    }
+    Ok(Outcome::from_success(passed))
 }
