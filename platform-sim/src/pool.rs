@@ -2,10 +2,10 @@
 //!
 //! A pool runs as many cores at once as it is allowed to, which at first is one per processor: a kernel that computes gains nothing from a rival
 //! for its processor. Kernels may sleep, however, and then cores that wait for a thread would stand still while the machine idles. So while cores
-//! wait, one thread watches: if none of them has been taken for a while and the process leaves processor time unused, more may run at once.
+//! wait, one thread watches: if none of them has been taken for a while and running kernels are asleep, more may run at once.
 
 use prewire_runtime_core::id::CoreId;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::thread::{Pid, gettid};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -17,9 +17,6 @@ const WATCH: Duration = Duration::from_millis(2);
 /// How long no waiting core may be taken before another one may run although the processors are busy: kernels that poll look like kernels that
 /// compute.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-/// Share of the processors' time below which there is room for more kernels.
-const BUSY: f64 = 0.6;
 
 const POISON: &str = "no code panics while it holds a pool";
 
@@ -47,10 +44,10 @@ struct State {
     waiting: VecDeque<CoreId>,
     /// Threads that have not ended.
     threads: usize,
-    /// Threads that sleep, or have been woken and do not know it yet.
+    /// Threads that sleep, or have been started or woken and do not know it yet.
     idle: usize,
-    /// Threads that run a core.
-    active: usize,
+    /// The threads that run a core.
+    active: Vec<Pid>,
     /// How many may.
     permitted: usize,
     /// Cores taken so far.
@@ -63,7 +60,12 @@ struct State {
 
 impl Pool {
     pub(crate) fn new(name: &'static str, base: usize, limit: usize) -> Self {
-        let state = State { permitted: base, waiting: VecDeque::with_capacity(limit), ..State::default() };
+        let state = State {
+            permitted: base,
+            waiting: VecDeque::with_capacity(limit),
+            active: Vec::with_capacity(limit),
+            ..State::default()
+        };
         Pool { name, base, limit, state: Mutex::new(state), work: Condvar::new(), ended: Condvar::new() }
     }
 
@@ -80,7 +82,7 @@ impl Pool {
 
     /// Sees to it that as many threads are awake as may run a waiting core, or one to watch.
     fn call<S: Serve>(self: &Arc<Self>, state: &mut State, server: &Arc<S>) {
-        let room = state.permitted.saturating_sub(state.active);
+        let room = state.permitted.saturating_sub(state.active.len());
         let wanted = match state.waiting.len().min(room) {
             0 if state.waiting.is_empty() || state.watched || self.base == self.limit => 0,
             0 => 1,
@@ -98,6 +100,7 @@ impl Pool {
         match started {
             Ok(handle) => {
                 state.threads += 1;
+                state.idle += 1;
                 state.handles.push(handle);
             }
             // Out of threads: those that there are do the work, later.
@@ -107,13 +110,15 @@ impl Pool {
     }
 
     fn run<S: Serve>(self: Arc<Self>, server: &Arc<S>) {
+        let own = gettid();
         let mut state = self.state.lock().expect(POISON);
+        state.idle -= 1;
         while !state.stopping {
             if state.waiting.is_empty() {
-                state.permitted = state.active.clamp(self.base, self.limit);
+                state.permitted = state.active.len().clamp(self.base, self.limit);
                 state = self.sleep(state);
-            } else if state.active < state.permitted {
-                state = self.take(state, server);
+            } else if state.active.len() < state.permitted {
+                state = self.take(state, own, server);
             } else if !state.watched && self.base < self.limit {
                 state = self.watch(state);
             } else {
@@ -135,34 +140,45 @@ impl Pool {
     fn take<'a, S: Serve>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
+        own: Pid,
         server: &Arc<S>,
     ) -> MutexGuard<'a, State> {
         let core = state.waiting.pop_front().expect("the caller saw one");
-        state.active += 1;
+        state.active.push(own);
         state.taken += 1;
         // The next waiting core, if it may run, needs a thread too.
         self.call(&mut state, server);
         drop(state);
         server.serve(core, self);
         let mut state = self.state.lock().expect(POISON);
-        state.active -= 1;
+        state.active.retain(|thread| *thread != own);
         state
     }
 
     /// Watches the waiting cores until one is taken or more may run.
-    fn watch<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn watch<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         state.watched = true;
         let since = Instant::now();
         let taken = state.taken;
-        while !state.stopping && !state.waiting.is_empty() && state.taken == taken && state.active >= state.permitted {
-            let (began, used) = (Instant::now(), processor_time());
-            state = self.work.wait_timeout(state, WATCH).expect(POISON).0;
-            let (elapsed, used) = (began.elapsed(), processor_time().saturating_sub(used));
-            if state.taken != taken || elapsed < WATCH {
+        while !state.stopping
+            && !state.waiting.is_empty()
+            && state.taken == taken
+            && state.active.len() >= state.permitted
+        {
+            let (waited, timeout) = self.work.wait_timeout(state, WATCH).expect(POISON);
+            state = waited;
+            if !timeout.timed_out() || state.taken != taken {
                 continue;
             }
-            if used.as_secs_f64() < BUSY * elapsed.as_secs_f64() * self.base as f64 {
-                state.permitted = (2 * state.permitted).min(self.limit);
+            let running = state.active.clone();
+            drop(state);
+            let asleep = running.iter().filter(|thread| sleeps(**thread)).count();
+            state = self.state.lock().expect(POISON);
+            if state.taken != taken {
+                continue;
+            }
+            if running.len() - asleep < self.base {
+                state.permitted = (state.permitted + asleep).min(self.limit);
             } else if since.elapsed() >= PATIENCE && state.permitted < 2 * self.base + 2 {
                 state.permitted = (state.permitted + 1).min(self.limit);
             }
@@ -195,8 +211,12 @@ impl Pool {
     }
 }
 
-/// Processor time that this process has used.
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+/// Whether a thread of this process waits for something, be it time or an event, as the system sees it. A thread that waits for a processor does not.
+fn sleeps(thread: Pid) -> bool {
+    let path = format!("/proc/self/task/{}/stat", thread.as_raw_nonzero());
+    // The state is the first field behind the name, which is in parentheses and may contain any character.
+    let status = std::fs::read_to_string(path).unwrap_or_default();
+    let state = status.rsplit_once(") ").and_then(|(_, fields)| fields.chars().next());
+    // Where the system does not say, a core that waits too long is reason enough to let it run.
+    matches!(state, Some('S') | None)
 }

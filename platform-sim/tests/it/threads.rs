@@ -25,7 +25,8 @@ fn a_pre_loaded_dispatch_follows_at_once() {
     let core = CoreId(1);
     for pair in 0..20 {
         rig.dispatch(&payload(core, 0, 2 * pair));
-        rig.until(core, |in_flight| in_flight.can_preload());
+        // On a busy machine the first may be over before anybody has looked.
+        rig.until(core, |in_flight| in_flight.can_preload() || in_flight.running.is_none());
         rig.dispatch(&payload(core, 0, 2 * pair + 1));
         rig.drain(core);
     }
@@ -112,7 +113,7 @@ fn kernels_that_compute_do_not_get_more_threads_than_processors() {
             rig.drain(core);
         }
     }
-    // One for the worker; the watcher lets more run only when the process leaves its processor idle, as a busy machine may make it look.
+    // One for the worker; a core that has waited too long may run beside it on a machine that is busy with other things.
     assert!(most.load(Ordering::Acquire) <= 4, "{} kernels ran at once", most.load(Ordering::Acquire));
     assert!(rig.sim.threads() <= 5, "{} threads were started", rig.sim.threads());
 }
