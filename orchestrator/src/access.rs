@@ -54,7 +54,8 @@ impl Orchestrator {
     /// The one element as a tensor, and its address.
     fn element(&mut self, tensor: &Tensor, indices: &[u32]) -> Result<(Tensor, u64), SubmitError> {
         self.check_run()?;
-        if let Err(refusal) = self.check_tensor(0, tensor) {
+        if !self.is_usable(tensor) {
+            let refusal = self.unusable(0, tensor);
             return Err(self.refuse(refusal));
         }
         let address = match tensor.element_address(indices) {

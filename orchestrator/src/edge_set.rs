@@ -72,8 +72,16 @@ impl EdgeSet {
 
     /// Drops the edges that `keep` refuses. The set takes no more edges before it is cleared.
     #[inline]
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&mut (SlotIndex, EdgeFlags)) -> bool) {
-        self.edges.retain_mut(keep);
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(SlotIndex, EdgeFlags) -> bool) {
+        let mut kept = 0;
+        for place in 0..self.edges.len() {
+            let (producer, flags) = self.edges[place];
+            if keep(producer, flags) {
+                self.edges[kept] = (producer, flags);
+                kept += 1;
+            }
+        }
+        self.edges.truncate(kept);
     }
 
     #[inline]

@@ -12,7 +12,7 @@ const PLACE_BITS: u32 = 24;
 struct Piece {
     /// The key's number; `u64::MAX` while the place is free.
     number: u64,
-    /// The bytes from the first to the last registered one.
+    /// The bytes from the first to the last one of the whole connected piece.
     start: u64,
     end: u64,
     /// The place of the piece that this one has become part of; its own if none.
@@ -56,8 +56,8 @@ impl External {
             None => self.new_piece(start, end),
         };
         for &other in touched.iter().skip(1) {
+            let Piece { start, end, .. } = self.pieces[other as usize];
             self.pieces[other as usize].part_of = place;
-            let (start, end) = (self.pieces[other as usize].start, self.pieces[other as usize].end);
             self.stretch(place, start, end);
             self.merged = true;
         }
@@ -108,10 +108,16 @@ impl External {
         self.free.push(place);
     }
 
-    fn stretch(&mut self, place: u32, start: u64, end: u64) {
-        let piece = &mut self.pieces[place as usize];
-        piece.start = piece.start.min(start);
-        piece.end = piece.end.max(end);
+    /// Makes the piece, and all that have become part of it, reach from `start` to `end`.
+    fn stretch(&mut self, root: u32, start: u64, end: u64) {
+        let whole = self.pieces[root as usize];
+        let (start, end) = (whole.start.min(start), whole.end.max(end));
+        for place in 0..self.pieces.len() {
+            if self.root(place as u32) == root {
+                self.pieces[place].start = start;
+                self.pieces[place].end = end;
+            }
+        }
     }
 
     fn root(&self, mut place: u32) -> u32 {
@@ -131,8 +137,8 @@ impl External {
         let number = number_of(tensor.buffer());
         let Some(piece) = self.pieces.get((number & ((1 << PLACE_BITS) - 1)) as usize) else { return false };
         piece.number == number
-            && tensor.address() >= self.pieces[piece.part_of as usize].start
-            && tensor.address() + tensor.buffer_bytes() <= self.pieces[piece.part_of as usize].end
+            && tensor.address() >= piece.start
+            && tensor.address() + tensor.buffer_bytes() <= piece.end
     }
 
     /// Whether pieces with different keys have become one.

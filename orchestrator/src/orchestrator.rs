@@ -6,7 +6,7 @@ use crate::external::External;
 use crate::index::{Index, IndexOptions};
 use crate::log::EdgeLog;
 use crate::report::{OrchestratorReport, Usage};
-use crate::rings::{Ring, RingPlace, argument_units};
+use crate::rings::{Ring, RingPlace, Rings, argument_units};
 use crate::scopes::{ScopeMode, Scopes};
 use crate::submit::Scratch;
 use prewire_runtime_core::chip::ChipSpec;
@@ -48,7 +48,7 @@ pub struct Orchestrator {
     pub(crate) kernels: Arc<KernelSet>,
     /// Whether blocks that wait for one another can run at the same time.
     pub(crate) concurrency: bool,
-    pub(crate) rings: [Ring; RING_COUNT],
+    pub(crate) rings: Rings,
     /// The ring of the innermost scope.
     pub(crate) ring: RingIndex,
     pub(crate) scopes: Scopes,
@@ -133,7 +133,7 @@ impl Orchestrator {
             chip: chip.clone(),
             kernels: Arc::default(),
             concurrency: true,
-            rings,
+            rings: Rings(rings),
             ring: RingIndex::of_depth(0),
             scopes: Scopes::new(),
             index,
@@ -169,14 +169,14 @@ impl Orchestrator {
     /// Without `concurrency` tasks whose blocks or parts run at the same time are refused.
     pub fn begin_run(&mut self, run: u32, kernels: Arc<KernelSet>, concurrency: bool) {
         debug_assert_eq!(self.graph.run.run(), run, "the graph's run state is that of another run");
-        debug_assert!(self.rings.iter().all(|ring| ring.live() == 0), "the run before was not cleaned up");
+        debug_assert!(self.rings.0.iter().all(|ring| ring.live() == 0), "the run before was not cleaned up");
         self.scratch.learn_kernels(&kernels);
         self.kernels = kernels;
         self.concurrency = concurrency;
         self.scopes.restart();
         self.ring = RingIndex::of_depth(0);
-        for ring in &mut self.rings {
-            ring.clear();
+        for ring in &mut self.rings.0 {
+            ring.begin_run();
         }
         self.index.clear();
         self.failed.clear();
@@ -222,7 +222,7 @@ impl Orchestrator {
 
     fn close_innermost(&mut self) {
         let closed = self.scopes.close();
-        let ring = &mut self.rings[closed.ring.index()];
+        let ring = self.rings.get_mut(closed.ring);
         if closed.set_mark {
             ring.kept_from = crate::rings::NOTHING_KEPT;
         }
@@ -275,16 +275,21 @@ impl Orchestrator {
     pub fn after_run(&mut self) {
         self.scopes.restart();
         self.ring = RingIndex::of_depth(0);
-        for ring in &mut self.rings {
+        for ring in &mut self.rings.0 {
+            ring.kept_from = crate::rings::NOTHING_KEPT;
+        }
+        self.reclaim_all();
+        for ring in &mut self.rings.0 {
+            if ring.live() == 0 {
+                continue;
+            }
             for sequence in ring.tail()..ring.head() {
                 // SAFETY: by the method's contract nobody else touches slots between runs.
                 unsafe { self.graph.slots.get(ring.slot_of(sequence)).abandon() };
             }
+            ring.abandon();
         }
         self.ended_run = Some(self.measure());
-        for ring in &mut self.rings {
-            ring.clear();
-        }
         self.index.clear();
         self.failed.clear();
     }
@@ -299,8 +304,8 @@ impl Orchestrator {
             tasks: self.tasks,
             allocations: self.allocations,
             joins: self.joins,
-            peaks: std::array::from_fn(|ring| self.rings[ring].peaks()),
-            capacities: std::array::from_fn(|ring| self.rings[ring].capacities()),
+            peaks: std::array::from_fn(|ring| self.rings.0[ring].peaks()),
+            capacities: std::array::from_fn(|ring| self.rings.0[ring].capacities()),
             index_peak: self.index.peak().entries as u64,
             index_capacity: self.index.capacity().entries as u64,
             refused: self.refused.clone(),
@@ -310,7 +315,7 @@ impl Orchestrator {
     /// What is in use now.
     pub fn usage(&self) -> Usage {
         let mut usage = Usage { index_entries: self.index.in_use().entries as u64, ..Usage::default() };
-        for (ring, place) in self.rings.iter().zip(&mut usage.rings) {
+        for (ring, place) in self.rings.0.iter().zip(&mut usage.rings) {
             *place = ring.usage();
         }
         usage
@@ -323,12 +328,12 @@ impl Orchestrator {
 
     /// The id of the next task that the innermost scope submits.
     pub fn next_task(&self) -> TaskId {
-        self.rings[self.ring.index()].next_id()
+        self.rings.get(self.ring).next_id()
     }
 
     /// The slot of a task that has not been reclaimed, for reports.
     pub fn slot_of(&self, task: TaskId) -> Option<SlotIndex> {
-        let ring = self.rings.get(task.ring().index())?;
+        let ring = self.rings.0.get(task.ring().index())?;
         (ring.tail()..ring.head()).contains(&task.sequence()).then(|| ring.slot_of(task.sequence()))
     }
 
@@ -368,7 +373,7 @@ impl Orchestrator {
 
 impl Drop for Orchestrator {
     fn drop(&mut self) {
-        for ring in &self.rings {
+        for ring in &self.rings.0 {
             // SAFETY: the heaps were allocated in `new`. Whoever built the orchestrator keeps it until no task of its runs is running.
             unsafe { self.memory.free(ring.heap.address()) };
         }

@@ -22,7 +22,7 @@ impl Orchestrator {
             return;
         }
         let number = self.ring.index();
-        let ring = &mut self.rings[number];
+        let ring = &mut self.rings.0[number];
         let at_peak = ring.is_at_peak();
         if ring.patience > 0 && !(at_peak && ring.live() < EXACT_PEAK) {
             ring.patience -= 1;
@@ -31,7 +31,7 @@ impl Orchestrator {
         let most = if at_peak { u32::MAX } else { WITH_EACH_SUBMIT };
         for _ in 0..most {
             if !self.reclaim_oldest(number) {
-                self.rings[number].patience = PATIENCE;
+                self.rings.0[number].patience = PATIENCE;
                 return;
             }
         }
@@ -54,7 +54,7 @@ impl Orchestrator {
     /// Takes back a ring's oldest task if nobody holds it and no open scope keeps it.
     #[inline]
     fn reclaim_oldest(&mut self, number: usize) -> bool {
-        let ring = &mut self.rings[number];
+        let ring = &mut self.rings.0[number];
         let Some(slot) = ring.oldest_not_kept() else { return false };
         let place = self.graph.slots.get(slot);
         if !place.is_free() {

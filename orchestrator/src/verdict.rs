@@ -13,7 +13,7 @@ const HEADROOM: u64 = 4;
 impl Orchestrator {
     /// A verdict on a request that no reclaim can help.
     pub(crate) fn never_fits(&self, shortage: &Shortage) -> Option<Fatal> {
-        let ring = &self.rings[self.ring.index()];
+        let ring = self.rings.get(self.ring);
         match *shortage {
             Shortage::Slots => None,
             Shortage::Heap { bytes } => {
@@ -38,12 +38,12 @@ impl Orchestrator {
 
     /// A verdict on a shortage that lasts as long as a scope is open, because everything in the ring is kept by it.
     pub(crate) fn structural(&self, shortage: &Shortage) -> Option<Fatal> {
-        let ring = &self.rings[self.ring.index()];
+        let ring = self.rings.get(self.ring);
         let kept = match *shortage {
             Shortage::Slots | Shortage::Heap { .. } => ring.is_kept_whole(),
             // Producers that are only waited for will end and need no edge then.
             Shortage::Edges { retained, .. } => ring.is_kept_whole() && ring.place_edges(retained.max(1)).is_none(),
-            Shortage::Index { .. } => self.rings.iter().all(|ring| ring.live() == 0 || ring.is_kept_whole()),
+            Shortage::Index { .. } => self.rings.0.iter().all(|ring| ring.live() == 0 || ring.is_kept_whole()),
         };
         kept.then(|| self.deadlock(shortage))
     }
@@ -54,7 +54,7 @@ impl Orchestrator {
     }
 
     fn deadlock(&self, shortage: &Shortage) -> Fatal {
-        let ring = &self.rings[self.ring.index()];
+        let ring = self.rings.get(self.ring);
         let blocked = self.blocked_on(ring);
         match *shortage {
             Shortage::Slots => self.window_deadlock(ring, blocked),

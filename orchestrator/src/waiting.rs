@@ -79,7 +79,7 @@ impl Orchestrator {
             }
             if matches!(shortage, Shortage::Slots) && self.should_widen(waiting, blocking) {
                 let ring = self.ring.index();
-                if self.rings[ring].widen() {
+                if self.rings.0[ring].widen() {
                     waiting.rounds = 0;
                     return Ok(());
                 }
@@ -122,6 +122,7 @@ impl Orchestrator {
                 || match awaited {
                     Some(slot) => graph.slots.get(slot).consumers.ending().is_some(),
                     None => rings
+                        .0
                         .iter()
                         .any(|ring| ring.oldest_not_kept().is_some_and(|slot| graph.slots.get(slot).is_free())),
                 }
@@ -135,7 +136,7 @@ impl Orchestrator {
 
     /// More of the window helps if the oldest task is kept by a scope, or if nothing is ready any more and the oldest task does not end.
     fn should_widen(&self, waiting: &Waiting, blocking: &dyn Blocking) -> bool {
-        self.rings[self.ring.index()].is_kept_whole()
+        self.rings.get(self.ring).is_kept_whole()
             || (waiting.rounds >= WIDEN_AFTER_ROUNDS
                 && self.ready() == 0
                 && blocking.now_ns().saturating_sub(waiting.room_ns) >= WIDEN_AFTER_NS)
@@ -172,9 +173,9 @@ impl Orchestrator {
         waiting: &mut Waiting,
         blocking: &mut dyn Blocking,
     ) -> Result<(), SubmitError> {
-        for number in 0..self.rings.len() {
-            for sequence in self.rings[number].tail()..self.rings[number].head() {
-                let slot = self.rings[number].slot_of(sequence);
+        for number in 0..self.rings.0.len() {
+            for sequence in self.rings.0[number].tail()..self.rings.0[number].head() {
+                let slot = self.rings.0[number].slot_of(sequence);
                 while self.graph.slots.get(slot).consumers.ending().is_none() {
                     self.round(Some(slot), waiting, blocking)?;
                 }

@@ -322,6 +322,16 @@ impl<'a> Task<'a> {
         self.dummy
     }
 
+    /// Whether the task is one block for any core, with no predicate and no budget of its own, and not a gang.
+    #[inline]
+    pub const fn is_ordinary(&self) -> bool {
+        self.blocks == 1
+            && !self.gang
+            && matches!(self.placement, Placement::Any)
+            && self.predicate.is_none()
+            && self.budget.is_none()
+    }
+
     /// The tensor arguments.
     #[inline]
     pub const fn tensors_named(&self) -> &'a [Argument<'a>] {

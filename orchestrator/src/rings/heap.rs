@@ -65,8 +65,14 @@ impl Heap {
         Some(piece)
     }
 
+    /// A new run begins: nothing was needed yet.
+    pub(crate) fn forget_peak(&mut self) {
+        self.span.forget_peak();
+    }
+
+    /// Drops every piece.
     pub(crate) fn clear(&mut self) {
-        self.span.clear();
+        self.span = Span::new(self.span.capacity());
         self.pieces.clear();
         self.oldest = u64::MAX;
     }

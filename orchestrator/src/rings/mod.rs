@@ -11,7 +11,7 @@ pub(crate) use heap::Piece;
 use crate::report::RingUse;
 use arguments::Arguments;
 use heap::Heap;
-use prewire_runtime_core::id::{RingIndex, SlotIndex, TaskId};
+use prewire_runtime_core::id::{RING_COUNT, RingIndex, SlotIndex, TaskId};
 use slots::Slots;
 use span::Span;
 
@@ -20,6 +20,28 @@ const SOFT_WINDOW_LEAST: u64 = 2048;
 
 /// No task of the ring is kept by a scope.
 pub(crate) const NOTHING_KEPT: u64 = u64::MAX;
+
+/// All rings of an orchestrator.
+#[derive(Debug)]
+pub(crate) struct Rings(pub(crate) [Ring; RING_COUNT]);
+
+const _: () = assert!(RING_COUNT.is_power_of_two());
+
+impl Rings {
+    /// A ring. The mask changes no valid index and saves the check.
+    #[inline]
+    pub(crate) fn get(&self, ring: RingIndex) -> &Ring {
+        debug_assert!(ring.index() < RING_COUNT);
+        &self.0[ring.index() & (RING_COUNT - 1)]
+    }
+
+    /// As [`Rings::get`].
+    #[inline]
+    pub(crate) fn get_mut(&mut self, ring: RingIndex) -> &mut Ring {
+        debug_assert!(ring.index() < RING_COUNT);
+        &mut self.0[ring.index() & (RING_COUNT - 1)]
+    }
+}
 
 /// Where a ring's parts begin within the tables of all rings.
 #[derive(Clone, Copy, Debug)]
@@ -58,35 +80,40 @@ pub(crate) struct Ring {
 
 impl Ring {
     pub(crate) fn new(place: RingPlace, first_sequence: u64) -> Self {
-        let mut ring = Ring {
+        Ring {
             place,
             head: first_sequence,
             tail: first_sequence,
             kept_from: NOTHING_KEPT,
             first_of_run: first_sequence,
-            soft_window: 0,
+            soft_window: place.window.min(SOFT_WINDOW_LEAST),
             peak: 0,
             patience: 0,
-            slots: Slots::new(place.first_slot, place.window),
+            slots: Slots::new(place.first_slot, place.window, first_sequence),
             heap: Heap::new(place.heap_address, place.heap_bytes, place.window),
             edges: Span::new(place.edges),
             arguments: Arguments::new(place.first_unit, place.window),
-        };
-        ring.clear();
-        ring
+        }
     }
 
-    /// Starts anew with no task alive. Numbers run on.
-    pub(crate) fn clear(&mut self) {
-        self.tail = self.head;
+    /// Begins a run: no task is alive, nothing was needed yet. Numbers run on.
+    pub(crate) fn begin_run(&mut self) {
+        debug_assert_eq!(self.live(), 0, "tasks of the run before are alive");
         self.kept_from = NOTHING_KEPT;
         self.first_of_run = self.head;
         self.soft_window = self.place.window.min(SOFT_WINDOW_LEAST);
         self.peak = 0;
         self.patience = 0;
-        self.slots.clear(self.place.first_slot, self.place.window, self.head);
+        self.heap.forget_peak();
+        self.edges.forget_peak();
+    }
+
+    /// Drops every live task.
+    pub(crate) fn abandon(&mut self) {
+        self.tail = self.head;
+        self.slots = Slots::new(self.place.first_slot, self.place.window, self.head);
         self.heap.clear();
-        self.edges.clear();
+        self.edges = Span::new(self.place.edges);
         self.arguments = Arguments::new(self.place.first_unit, self.place.window);
     }
 

@@ -20,16 +20,20 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    /// The slots `first..first + window`; `window` is a power of two.
-    pub(crate) fn new(first: u64, window: u64) -> Self {
+    /// The slots `first..first + window`; `window` is a power of two. The first task will be `head`.
+    pub(crate) fn new(first: u64, window: u64, head: u64) -> Self {
         assert!(window.is_power_of_two(), "a window of {window} slots is no power of two");
         let chunk_bits = window.ilog2().min(CHUNK_BITS_MOST);
         let count = window >> chunk_bits;
-        Slots {
+        let mut slots = Slots {
             chunk_bits,
             chunks: vec![first as u32; count as usize].into_boxed_slice(),
             free: (0..count).rev().map(|chunk| (first + (chunk << chunk_bits)) as u32).collect(),
+        };
+        if head & ((1 << chunk_bits) - 1) != 0 {
+            slots.enter_group(head >> chunk_bits);
         }
+        slots
     }
 
     /// The slot of a live task, or of the next one behind [`Slots::enter`].
@@ -71,14 +75,6 @@ impl Slots {
             self.free.push(self.chunks[group as usize & (self.chunks.len() - 1)]);
         }
     }
-
-    /// Starts anew with no task alive, the next one being `head`.
-    pub(crate) fn clear(&mut self, first: u64, window: u64, head: u64) {
-        *self = Slots::new(first, window);
-        if head & ((1 << self.chunk_bits) - 1) != 0 {
-            self.enter_group(head >> self.chunk_bits);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -92,8 +88,7 @@ mod tests {
         let mut random = 1u64;
         for window in [4u64, 8, 64, 128, 1024] {
             for first_sequence in [0u64, 3, (1 << 31) - 8, (1 << 32) - 8] {
-                let mut slots = Slots::new(16, window);
-                slots.clear(16, window, first_sequence);
+                let mut slots = Slots::new(16, window, first_sequence);
                 let (mut head, mut tail) = (first_sequence, first_sequence);
                 let mut live: VecDeque<SlotIndex> = VecDeque::new();
                 let mut used = HashSet::new();
@@ -123,7 +118,7 @@ mod tests {
     /// A stream with few tasks alive goes through few slots of a large window.
     #[test]
     fn few_live_tasks_use_few_slots() {
-        let mut slots = Slots::new(0, 16_384);
+        let mut slots = Slots::new(0, 16_384, 0);
         let mut seen = HashSet::new();
         for sequence in 0..100_000u64 {
             slots.enter(sequence);

@@ -76,9 +76,11 @@ impl Span {
         }
     }
 
-    /// Gives everything back and forgets the peak.
-    pub(crate) fn clear(&mut self) {
-        *self = Span::new(self.capacity);
+    /// A new run begins: nothing was needed yet. Nothing is in use.
+    pub(crate) fn forget_peak(&mut self) {
+        self.peak = 0;
+        self.largest = 0;
+        self.smallest = u64::MAX;
     }
 
     pub(crate) fn capacity(&self) -> u64 {

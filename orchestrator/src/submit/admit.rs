@@ -6,13 +6,6 @@ use crate::index::Room;
 use prewire_runtime_core::consumers::Ending;
 use prewire_runtime_core::edge::EdgeFlags;
 
-/// Where an admitted task goes. Nothing is reclaimed between the admission and the task's publication.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Admission {
-    pub(crate) heap_start: u64,
-    pub(crate) edges_start: u64,
-}
-
 /// What there is no room for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shortage {
@@ -27,38 +20,39 @@ pub(crate) enum Shortage {
 }
 
 impl Orchestrator {
-    /// Finds room for the task that was looked up. Takes nothing yet.
+    /// Finds room for the task that was looked up, and says in the plan where. Takes nothing yet. Nothing is reclaimed between this and the task's
+    /// publication.
     #[inline]
-    pub(crate) fn admit(&mut self, plan: &Plan) -> Result<Admission, Shortage> {
-        self.drop_closed_edges();
-        let ring = &self.rings[self.ring.index()];
+    pub(crate) fn admit(&mut self, plan: &mut Plan) -> Result<(), Shortage> {
+        plan.retains = false;
+        if self.edge_set.len() != 0 {
+            self.drop_closed_edges(plan);
+        }
+        let ring = self.rings.get(self.ring);
         if !ring.has_slot() {
             return Err(Shortage::Slots);
         }
-        let mut admission = Admission { heap_start: 0, edges_start: 0 };
         if plan.bytes != 0 {
-            admission.heap_start = ring.heap.place(plan.bytes).ok_or(Shortage::Heap { bytes: plan.bytes })?;
+            plan.heap_start = ring.heap.place(plan.bytes).ok_or(Shortage::Heap { bytes: plan.bytes })?;
         }
-        let edges = self.edge_set.len() as u32;
-        if edges != 0 {
-            admission.edges_start = ring.place_edges(edges).ok_or_else(|| self.edge_shortage())?;
+        if self.edge_set.len() != 0 {
+            let place = ring.place_edges(self.edge_set.len() as u32);
+            plan.edges_start = place.ok_or_else(|| self.edge_shortage())?;
         }
         let (needs, free) = (self.index.needs(), self.index.free());
         if needs.entries > free.entries || needs.touches > free.touches {
             return Err(Shortage::Index { needs });
         }
-        Ok(admission)
+        Ok(())
     }
 
     /// Drops the producers that are done and need not be kept: they take no edge. What they failed of is remembered.
     #[inline]
-    fn drop_closed_edges(&mut self) {
-        if self.edge_set.len() == 0 {
-            return;
-        }
+    fn drop_closed_edges(&mut self, plan: &mut Plan) {
         let (slots, blame) = (&self.graph.slots, &mut self.scratch.blame);
-        self.edge_set.retain(|&mut (producer, flags)| {
+        self.edge_set.retain(|producer, flags| {
             if flags.contains(EdgeFlags::RETAIN) {
+                plan.retains = true;
                 return true;
             }
             let producer = slots.get(producer);

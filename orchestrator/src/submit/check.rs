@@ -6,10 +6,10 @@ use prewire_runtime_core::error::{Fatal, Refusal};
 use prewire_runtime_core::id::{CoreId, KernelId};
 use prewire_runtime_core::kernel::{KernelSet, MAX_KERNELS};
 use prewire_runtime_core::slot::{Parts, Shape, TaskFlags};
-use prewire_runtime_core::task::{Argument, MAX_BLOCKS, MAX_SCALARS, MAX_TENSORS, Mistake, Placement, Task};
+use prewire_runtime_core::task::{MAX_BLOCKS, MAX_SCALARS, MAX_TENSORS, Mistake, Placement, Task};
 use prewire_runtime_core::tensor::{DataType, Tensor};
 
-/// What a checked task comes down to.
+/// What a checked task comes down to, and where it goes once it is admitted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) kernels: [KernelId; 3],
@@ -18,18 +18,22 @@ pub(crate) struct Plan {
     pub(crate) blocks: u32,
     pub(crate) tensors: u8,
     pub(crate) scalars: u8,
-    /// Argument units.
-    pub(crate) units: u32,
-    /// Bytes of the outputs, packed.
-    pub(crate) bytes: u64,
     /// Whether it overwrites a tensor that another task allocated.
     pub(crate) overwrites: bool,
+    /// Whether it keeps a producer; known when it is admitted.
+    pub(crate) retains: bool,
+    /// Bytes of the outputs, packed.
+    pub(crate) bytes: u64,
+    /// Where in the ring's heap and edges it goes; known when it is admitted.
+    pub(crate) heap_start: u64,
+    pub(crate) edges_start: u64,
     pub(crate) core: CoreId,
     pub(crate) budget_ns: u64,
 }
 
 impl Plan {
     /// A task without kernels, arguments and outputs.
+    #[inline]
     pub(crate) const fn dummy() -> Plan {
         Plan {
             kernels: [KernelId(0); 3],
@@ -38,17 +42,20 @@ impl Plan {
             blocks: 1,
             tensors: 0,
             scalars: 0,
-            units: 0,
-            bytes: 0,
             overwrites: false,
+            retains: false,
+            bytes: 0,
+            heap_start: 0,
+            edges_start: 0,
             core: CoreId(0),
             budget_ns: 0,
         }
     }
 
-    /// A task that only owns `bytes` bytes of outputs.
-    pub(crate) const fn allocation(bytes: u64) -> Plan {
-        Plan { flags: TaskFlags::ALLOCATION, bytes, ..Plan::dummy() }
+    /// Argument units: one per tensor, one for eight scalars.
+    #[inline]
+    pub(crate) fn units(&self) -> u32 {
+        u32::from(self.tensors) + u32::from(self.scalars).div_ceil(8)
     }
 
     /// Whether the cold part of the slot says more than the order of submission.
@@ -59,7 +66,7 @@ impl Plan {
     }
 }
 
-/// Why a task cannot be run.
+/// Why a task cannot be run. Boxed, so that a task that can costs nothing for it.
 #[derive(Debug)]
 pub(crate) enum Unfit {
     /// The call is refused.
@@ -68,9 +75,10 @@ pub(crate) enum Unfit {
     Fatal(Fatal),
 }
 
-impl From<Refusal> for Unfit {
+impl From<Refusal> for Box<Unfit> {
+    #[cold]
     fn from(refusal: Refusal) -> Self {
-        Unfit::Refused(refusal)
+        Box::new(Unfit::Refused(refusal))
     }
 }
 
@@ -107,42 +115,42 @@ impl KernelKinds {
 const PART_KINDS: [CoreKind; 3] = [CoreKind::Cube, CoreKind::Vector, CoreKind::Vector];
 
 impl Orchestrator {
-    /// Checks a task and works out what it needs.
+    /// Checks everything but the tensor arguments, which are checked as they are looked up.
     #[inline]
-    pub(crate) fn check(&mut self, task: &Task<'_>) -> Result<Plan, Unfit> {
+    pub(crate) fn check(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Box<Unfit>> {
         if let Some(mistake) = task.first_mistake() {
-            return Err(Unfit::Refused(refusal_of(mistake)));
+            return Err(refusal_of(mistake));
         }
-        let mut plan = Plan::dummy();
-        self.check_kernels(task, &mut plan)?;
-        self.check_arguments(task, &mut plan)?;
-        if task.predicated().is_some() && plan.parts.count() > 0 {
-            self.check_predicate(task)?;
-            plan.flags = plan.flags.with(TaskFlags::PREDICATE);
-        }
-        if let Some(budget) = task.own_budget() {
-            plan.flags = plan.flags.with(TaskFlags::BUDGET);
-            plan.budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
-        }
-        Ok(plan)
-    }
-
-    #[inline]
-    fn check_kernels(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Unfit> {
+        let kernels = task.kernels_named();
         let mut parts = 0;
-        for (part, kernel) in task.kernels_named().into_iter().enumerate() {
-            if let Some(kernel) = kernel {
+        for part in 0..3 {
+            if let Some(kernel) = kernels[part] {
                 if !self.scratch.kinds.runs_on(kernel, PART_KINDS[part]) {
-                    return Err(Unfit::Refused(self.wrong_kernel(kernel, PART_KINDS[part])));
+                    return Err(self.wrong_kernel(kernel, PART_KINDS[part]));
                 }
                 plan.kernels[part] = kernel;
                 parts |= 1 << part;
             }
         }
         plan.parts = Parts(parts);
-        if parts == 0 {
-            // A dummy runs on no core, so blocks, gangs and places mean nothing for it.
-            return if task.is_dummy() { Ok(()) } else { Err(Unfit::Refused(Refusal::NoKernel)) };
+        plan.tensors = task.tensors_named().len() as u8;
+        plan.scalars = task.scalars_named().len() as u8;
+        if parts & (parts.wrapping_sub(1)) != 0 || parts == Parts::VECTOR_1.0 || parts == 0 || !task.is_ordinary() {
+            self.check_more(task, plan)?;
+        }
+        Ok(())
+    }
+
+    /// What few tasks have: several parts or blocks, a gang, a place, a predicate, a budget, no kernel at all.
+    #[cold]
+    fn check_more(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Box<Unfit>> {
+        if let Some(budget) = task.own_budget() {
+            plan.flags = plan.flags.with(TaskFlags::BUDGET);
+            plan.budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
+        }
+        if plan.parts.count() == 0 {
+            // A dummy runs on no core, so blocks, gangs, places and predicates mean nothing for it.
+            return if task.is_dummy() { Ok(()) } else { Err(Refusal::NoKernel.into()) };
         }
         if plan.parts == Parts::VECTOR_1 {
             // A task of one vector core may run on either of a cluster's two.
@@ -154,7 +162,7 @@ impl Orchestrator {
         let several = plan.parts.count() > 1 || plan.blocks > 1;
         if gang || plan.parts.count() > 1 || (task.parts_communicate() && several) {
             if !self.concurrency {
-                return Err(Unfit::Refused(Refusal::NeedsConcurrency));
+                return Err(Refusal::NeedsConcurrency.into());
             }
             plan.flags = plan.flags.with(TaskFlags::CONCURRENT);
         }
@@ -167,33 +175,39 @@ impl Orchestrator {
             plan.flags = plan.flags.with(TaskFlags::DIRECTED);
             plan.core = core;
         }
+        if task.predicated().is_some() {
+            self.check_predicate(task)?;
+            plan.flags = plan.flags.with(TaskFlags::PREDICATE);
+        }
         Ok(())
     }
 
     #[cold]
-    fn wrong_kernel(&self, kernel: KernelId, kind: CoreKind) -> Refusal {
-        match self.kernels.get(kernel) {
+    fn wrong_kernel(&self, kernel: KernelId, kind: CoreKind) -> Box<Unfit> {
+        let refusal = match self.kernels.get(kernel) {
             None => Refusal::UnknownKernel { kernel: u32::from(kernel.0) },
             Some(known) => Refusal::WrongKind {
                 name: known.name.clone(),
                 registered: known.kind.map_or("all", CoreKind::name),
                 placed: kind.name(),
             },
-        }
+        };
+        refusal.into()
     }
 
-    #[cold]
-    fn check_gang(&self, plan: &Plan) -> Result<(), Unfit> {
+    fn check_gang(&self, plan: &Plan) -> Result<(), Box<Unfit>> {
         let available = match plan.parts.shape() {
             Shape::Vector => self.chip.vector_cores(),
             Shape::Cube | Shape::Cluster | Shape::Dummy => self.chip.cube_cores(),
         };
         let (requested, available) = (u64::from(plan.blocks), u64::from(available));
-        if requested > available { Err(Unfit::Fatal(Fatal::GangTooLarge { requested, available })) } else { Ok(()) }
+        if requested > available {
+            return Err(Box::new(Unfit::Fatal(Fatal::GangTooLarge { requested, available })));
+        }
+        Ok(())
     }
 
-    #[cold]
-    fn check_core(&self, core: CoreId, plan: &Plan) -> Result<(), Unfit> {
+    fn check_core(&self, core: CoreId, plan: &Plan) -> Result<(), Box<Unfit>> {
         let problem = if core.0 >= self.chip.cores() {
             "is not on the chip"
         } else if plan.parts.count() > 1 {
@@ -205,57 +219,44 @@ impl Orchestrator {
         } else {
             return Ok(());
         };
-        Err(Unfit::Refused(Refusal::Core { core: u32::from(core.0), problem }))
+        Err(Refusal::Core { core: u32::from(core.0), problem }.into())
     }
 
+    /// Whether a tensor may be used now: its scope is open, or it is memory that is registered, and the chip knows its element type.
     #[inline]
-    fn check_arguments(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Refusal> {
-        self.scratch.planned.clear();
-        let arguments = task.tensors_named();
-        for (number, argument) in arguments.iter().enumerate() {
-            match argument {
-                Argument::Input(tensor) | Argument::InOut(tensor) | Argument::NoDependency(tensor) => {
-                    self.check_tensor(number, tensor)?;
-                }
-                Argument::OutputExisting(tensor) => {
-                    self.check_tensor(number, tensor)?;
-                    plan.overwrites |= !tensor.owner().is_none();
-                }
-                Argument::Output(output) => plan.bytes = self.plan_output(number, output, plan.bytes)?,
-            }
-        }
-        plan.tensors = arguments.len() as u8;
-        plan.scalars = task.scalars_named().len() as u8;
-        plan.units = u32::from(plan.tensors) + u32::from(plan.scalars).div_ceil(8);
-        Ok(())
+    pub(crate) fn is_usable(&self, tensor: &Tensor) -> bool {
+        let alive = if tensor.scope() == Tensor::NO_SCOPE {
+            tensor.buffer().is_external() && self.external.has(tensor)
+        } else {
+            self.scopes.is_open(tensor.scope())
+        };
+        alive && self.knows(tensor.data_type())
     }
 
-    /// Whether a tensor may be used now: its scope is open, or it is memory that is registered.
-    #[inline]
-    pub(crate) fn check_tensor(&self, argument: usize, tensor: &Tensor) -> Result<(), Refusal> {
+    /// What is wrong with a tensor that is not usable.
+    #[cold]
+    pub(crate) fn unusable(&self, argument: usize, tensor: &Tensor) -> Refusal {
         if tensor.scope() == Tensor::NO_SCOPE {
             if !tensor.buffer().is_external() || !self.external.has(tensor) {
-                return Err(Refusal::ForeignMemory { argument });
+                return Refusal::ForeignMemory { argument };
             }
         } else if !self.scopes.is_open(tensor.scope()) {
-            return Err(Refusal::ScopeClosed { argument, owner: tensor.owner() });
+            return Refusal::ScopeClosed { argument, owner: tensor.owner() };
         }
-        self.check_data_type(argument, tensor.data_type())
+        Refusal::UnknownDataType { argument, data_type: tensor.data_type(), chip: self.chip.name }
     }
 
+    /// Whether the chip's kernels know the element type.
     #[inline]
-    pub(crate) fn check_data_type(&self, argument: usize, data_type: DataType) -> Result<(), Refusal> {
-        if self.known_types >> data_type.index() & 1 != 0 {
-            Ok(())
-        } else {
-            Err(Refusal::UnknownDataType { argument, data_type, chip: self.chip.name })
-        }
+    pub(crate) fn knows(&self, data_type: DataType) -> bool {
+        self.known_types >> data_type.index() & 1 != 0
     }
 
-    #[cold]
     fn check_predicate(&self, task: &Task<'_>) -> Result<(), Refusal> {
         let Some(predicate) = task.predicated() else { return Ok(()) };
-        self.check_tensor(task.tensors_named().len(), predicate.operand)?;
+        if !self.is_usable(predicate.operand) {
+            return Err(self.unusable(task.tensors_named().len(), predicate.operand));
+        }
         let data_type = predicate.operand.data_type();
         if !data_type.is_integer() && data_type != DataType::Bool {
             let problem = format!("compares an element of type {data_type}; it must be an integer");
@@ -269,11 +270,12 @@ impl Orchestrator {
 }
 
 #[cold]
-fn refusal_of(mistake: Mistake) -> Refusal {
-    match mistake {
+fn refusal_of(mistake: Mistake) -> Box<Unfit> {
+    let refusal = match mistake {
         Mistake::TooManyTensors(count) => Refusal::TooManyTensors { count, limit: MAX_TENSORS },
         Mistake::TooManyScalars(count) => Refusal::TooManyScalars { count, limit: MAX_SCALARS },
         Mistake::Blocks(blocks) => Refusal::Blocks { blocks, limit: MAX_BLOCKS },
         Mistake::ZeroBudget => Refusal::ZeroBudget,
-    }
+    };
+    refusal.into()
 }

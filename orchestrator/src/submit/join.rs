@@ -18,8 +18,9 @@ impl Orchestrator {
         self.look_up_nothing();
         let (index, mut producers, _) = self.producers();
         index.probe_join(crowd, &mut producers);
-        if let Ok(admission) = self.admit(&super::Plan::dummy()) {
-            self.wire_join(admission);
+        let mut plan = super::Plan::dummy();
+        if self.admit(&mut plan).is_ok() {
+            self.wire_join(&plan);
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Which tasks must come first, and why: the index for what arguments share, the creators of allocated tensors, and what the user named.
 
-use super::Plan;
+use super::{Plan, Unfit};
 use crate::Orchestrator;
 use crate::edge_set::EdgeSet;
 use crate::index::{Access, Findings, Found, Hazard, Index};
 use crate::log::{EdgeOrigin, LoggedEdge};
 use crate::orchestrator::Creator;
-use crate::rings::Ring;
+use crate::rings::Rings;
 use prewire_runtime_core::edge::EdgeFlags;
 use prewire_runtime_core::error::Refusal;
 use prewire_runtime_core::graph::Graph;
-use prewire_runtime_core::id::{RING_COUNT, SlotIndex, TaskId};
+use prewire_runtime_core::id::{SlotIndex, TaskId};
 use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, TaskFlags};
 use prewire_runtime_core::task::{Argument, Dependency, Task};
 use prewire_runtime_core::tensor::Tensor;
@@ -22,7 +22,7 @@ pub(crate) struct Producers<'a> {
     pub(crate) edges: &'a mut EdgeSet,
     /// The earliest failed submission that is over and that the task depends on.
     pub(crate) blame: &'a mut Ordinal,
-    pub(crate) rings: &'a [Ring; RING_COUNT],
+    pub(crate) rings: &'a Rings,
     pub(crate) creators: &'a [Creator],
     pub(crate) log: Option<Log<'a>>,
 }
@@ -72,7 +72,7 @@ impl Producers<'_> {
         if owner.is_none() || tensor.is_empty() {
             return None;
         }
-        Some(self.rings[owner.ring().index()].slot_of(owner.sequence()))
+        Some(self.rings.get(owner.ring()).slot_of(owner.sequence()))
     }
 
     fn is_overwritten(&self, producer: SlotIndex, tensor: &Tensor) -> bool {
@@ -117,12 +117,39 @@ impl Findings for Ignore {
 }
 
 impl Orchestrator {
-    /// Finds the producers of a task. Nothing is changed but the scratch.
+    /// Checks the arguments of a task and finds its producers. Nothing is changed but the scratch.
+    ///
+    /// # Errors
+    /// An argument that cannot be used, an explicit dependency on a task that is not one of this run.
+    #[inline]
+    pub(crate) fn examine(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Box<Unfit>> {
+        self.scratch.planned.clear();
+        plan.bytes = 0;
+        for (number, argument) in task.tensors_named().iter().enumerate() {
+            match argument {
+                Argument::Input(tensor) | Argument::InOut(tensor) | Argument::NoDependency(tensor) => {
+                    if !self.is_usable(tensor) {
+                        return Err(self.unusable(number, tensor).into());
+                    }
+                }
+                Argument::OutputExisting(tensor) => {
+                    if !self.is_usable(tensor) {
+                        return Err(self.unusable(number, tensor).into());
+                    }
+                    plan.overwrites |= !tensor.owner().is_none();
+                }
+                Argument::Output(output) => plan.bytes = self.plan_output(number, output, plan.bytes)?,
+            }
+        }
+        self.look_up(task, plan)
+    }
+
+    /// Finds the producers of a task whose arguments have been checked.
     ///
     /// # Errors
     /// An explicit dependency on a task that is not one of this run.
     #[inline]
-    pub(crate) fn look_up(&mut self, task: &Task<'_>, plan: &Plan) -> Result<(), Refusal> {
+    pub(crate) fn look_up(&mut self, task: &Task<'_>, plan: &Plan) -> Result<(), Box<Unfit>> {
         self.look_up_nothing();
         if !task.dependencies_named().is_empty() {
             self.look_up_dependencies(task.dependencies_named())?;
@@ -131,9 +158,8 @@ impl Orchestrator {
             self.look_up_manual(task, plan);
             return Ok(());
         }
-        let merged = self.external.is_merged();
-        let (index, mut producers, external) = self.producers();
         let predicated = plan.flags.has(TaskFlags::PREDICATE);
+        let (index, mut producers, external) = self.producers();
         for (number, argument) in task.tensors_named().iter().enumerate() {
             let (tensor, access) = match *argument {
                 Argument::Input(tensor) => (tensor, Access::Read),
@@ -149,7 +175,7 @@ impl Orchestrator {
             if !tensor.owner().is_none() {
                 producers.creator(tensor, access != Access::Overwrite || !tensor.fills_buffer(), number);
             }
-            if merged {
+            if external.is_merged() {
                 let rekeyed = external.rekeyed(tensor);
                 index.probe(rekeyed.as_ref().unwrap_or(tensor), access, number, &mut producers);
             } else {
@@ -183,7 +209,7 @@ impl Orchestrator {
             Some(Log {
                 graph: &self.graph,
                 edges: &mut self.scratch.logged,
-                consumer: self.rings[self.ring.index()].next_id(),
+                consumer: self.rings.get(self.ring).next_id(),
             })
         } else {
             None
@@ -198,6 +224,7 @@ impl Orchestrator {
         (&mut self.index, producers, &self.external)
     }
 
+    #[cold]
     fn look_up_manual(&mut self, task: &Task<'_>, plan: &Plan) {
         let (index, mut producers, external) = self.producers();
         let predicated = plan.flags.has(TaskFlags::PREDICATE);
@@ -222,7 +249,7 @@ impl Orchestrator {
     /// Adds the producers that the user named. A producer that is already reclaimed is done; whether it failed is still known.
     fn look_up_dependencies(&mut self, dependencies: &[Dependency]) -> Result<(), Refusal> {
         for &Dependency { task: id, flags } in dependencies {
-            let Some(ring) = self.rings.get(id.ring().index()) else {
+            let Some(ring) = self.rings.0.get(id.ring().index()) else {
                 return Err(Refusal::Dependency { id, problem: "was never issued" });
             };
             let sequence = id.sequence();

@@ -7,8 +7,8 @@ mod look_up;
 mod outputs;
 mod wire;
 
-pub(crate) use admit::{Admission, Shortage};
-pub(crate) use check::Plan;
+pub(crate) use admit::Shortage;
+pub(crate) use check::{Plan, Unfit};
 pub(crate) use outputs::PlannedOutput;
 
 use crate::Orchestrator;
@@ -18,7 +18,7 @@ use check::KernelKinds;
 use prewire_runtime_core::error::{Refusal, SubmitError};
 use prewire_runtime_core::id::TaskId;
 use prewire_runtime_core::kernel::KernelSet;
-use prewire_runtime_core::slot::{NO_CAUSE, Ordinal};
+use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, TaskFlags};
 use prewire_runtime_core::task::{MAX_TENSORS, NewTensor, Task};
 use prewire_runtime_core::tensor::Tensor;
 use prewire_runtime_core::waiting::Blocking;
@@ -69,29 +69,60 @@ impl Orchestrator {
     /// A refusal: nothing was done and the run goes on. A fatal: the run has ended, with this call or before it.
     pub fn submit(&mut self, task: &Task<'_>, blocking: &mut dyn Blocking) -> Result<Submitted<'_>, SubmitError> {
         self.check_run()?;
-        let plan = match self.check(task) {
-            Ok(plan) => plan,
-            Err(check::Unfit::Refused(refusal)) => return Err(self.refuse(refusal)),
-            Err(check::Unfit::Fatal(fatal)) => return Err(self.latch(fatal)),
-        };
-        self.reclaim_some();
-        let mut waiting = Waiting::new();
-        if self.pieces_joined {
-            self.wait_for_all(&mut waiting, blocking)?;
+        let mut plan = Plan::dummy();
+        if let Err(unfit) = self.check(task, &mut plan) {
+            return Err(self.unfit(*unfit));
         }
-        let admission = loop {
-            if let Err(refusal) = self.look_up(task, &plan) {
-                return Err(self.refuse(refusal));
-            }
-            match self.admit(&plan) {
-                Ok(admission) => break admission,
-                Err(shortage) => self.make_room(shortage, &mut waiting, blocking)?,
-            }
-        };
-        waiting.end(blocking);
-        let id = self.wire(task, &plan, admission);
+        self.reclaim_some();
+        if self.pieces_joined {
+            self.wait_for_all(&mut Waiting::new(), blocking)?;
+        }
+        if let Err(unfit) = self.examine(task, &mut plan) {
+            return Err(self.unfit(*unfit));
+        }
+        if let Err(shortage) = self.admit(&mut plan) {
+            self.wait_for_room(Some(task), &mut plan, shortage, blocking)?;
+        }
+        let id = self.wire(task, &plan);
         self.join_crowds();
         Ok(Submitted { id, outputs: &self.scratch.outputs })
+    }
+
+    #[cold]
+    fn unfit(&mut self, unfit: Unfit) -> SubmitError {
+        match unfit {
+            Unfit::Refused(refusal) => self.refuse(refusal),
+            Unfit::Fatal(fatal) => self.latch(fatal),
+        }
+    }
+
+    /// Makes room until the task is admitted. Its producers are looked up again each time, as those found before may be gone.
+    #[cold]
+    fn wait_for_room(
+        &mut self,
+        task: Option<&Task<'_>>,
+        plan: &mut Plan,
+        mut shortage: Shortage,
+        blocking: &mut dyn Blocking,
+    ) -> Result<(), SubmitError> {
+        let mut waiting = Waiting::new();
+        loop {
+            self.make_room(shortage, &mut waiting, blocking)?;
+            match task {
+                Some(task) => {
+                    if let Err(unfit) = self.look_up(task, plan) {
+                        return Err(self.unfit(*unfit));
+                    }
+                }
+                None => self.look_up_nothing(),
+            }
+            match self.admit(plan) {
+                Ok(()) => break,
+                Err(next) => shortage = next,
+            }
+        }
+        waiting.end(blocking);
+        Ok(())
     }
 
     /// Allocates tensors for the innermost scope, without any task that writes them. They are usable when the call returns.
@@ -104,25 +135,20 @@ impl Orchestrator {
         blocking: &mut dyn Blocking,
     ) -> Result<Submitted<'_>, SubmitError> {
         self.check_run()?;
-        let plan = match self.plan_allocation(outputs) {
-            Ok(plan) => plan,
-            Err(refusal) => return Err(self.refuse(refusal)),
-        };
+        let mut plan = Plan { flags: TaskFlags::ALLOCATION, ..Plan::dummy() };
+        if let Err(refusal) = self.plan_allocation(outputs, &mut plan) {
+            return Err(self.refuse(refusal));
+        }
         self.reclaim_some();
-        let mut waiting = Waiting::new();
-        let admission = loop {
-            self.look_up_nothing();
-            match self.admit(&plan) {
-                Ok(admission) => break admission,
-                Err(shortage) => self.make_room(shortage, &mut waiting, blocking)?,
-            }
-        };
-        waiting.end(blocking);
-        let id = self.wire_allocation(&plan, admission);
+        self.look_up_nothing();
+        if let Err(shortage) = self.admit(&mut plan) {
+            self.wait_for_room(None, &mut plan, shortage, blocking)?;
+        }
+        let id = self.wire_allocation(&plan);
         Ok(Submitted { id, outputs: &self.scratch.outputs })
     }
 
-    fn plan_allocation(&mut self, outputs: &[NewTensor]) -> Result<Plan, Refusal> {
+    fn plan_allocation(&mut self, outputs: &[NewTensor], plan: &mut Plan) -> Result<(), Refusal> {
         if outputs.is_empty() {
             return Err(Refusal::Allocation { problem: "no output" });
         }
@@ -130,11 +156,10 @@ impl Orchestrator {
             return Err(Refusal::TooManyTensors { count: outputs.len(), limit: MAX_TENSORS });
         }
         self.scratch.planned.clear();
-        let mut bytes = 0;
         for (argument, output) in outputs.iter().enumerate() {
-            bytes = self.plan_output(argument, output, bytes)?;
+            plan.bytes = self.plan_output(argument, output, plan.bytes)?;
         }
-        Ok(Plan::allocation(bytes))
+        Ok(())
     }
 
     /// Notes a task in the log, if there is one, with the edges found for it.

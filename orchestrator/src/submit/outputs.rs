@@ -17,12 +17,16 @@ pub(crate) struct PlannedOutput {
 
 impl Orchestrator {
     /// Plans an output behind the `bytes` bytes of those before it. Returns the bytes of all of them together.
+    #[inline(never)]
     pub(crate) fn plan_output(&mut self, argument: usize, output: &NewTensor, bytes: u64) -> Result<u64, Refusal> {
         if output.dimensions() > MAX_DIMENSIONS {
             let error = TensorError::TooManyDimensions { dimensions: output.dimensions() };
             return Err(Refusal::Tensor { argument, error });
         }
-        self.check_data_type(argument, output.data_type())?;
+        if !self.knows(output.data_type()) {
+            let (data_type, chip) = (output.data_type(), self.chip.name);
+            return Err(Refusal::UnknownDataType { argument, data_type, chip });
+        }
         let layout = TensorLayout::row_major(output.shape(), output.data_type())
             .map_err(|error| Refusal::Tensor { argument, error })?;
         let offset = bytes.checked_next_multiple_of(OUTPUT_ALIGNMENT_BYTES).ok_or(Refusal::OutputsTooLarge)?;

@@ -1,6 +1,6 @@
 //! Taking what was admitted, writing the task, and linking it to its producers before anybody else can see it.
 
-use super::{Admission, Plan};
+use super::Plan;
 use crate::Orchestrator;
 use crate::log::TaskKind;
 use crate::orchestrator::Creator;
@@ -15,10 +15,10 @@ use prewire_runtime_core::tensor::{ArgumentTag, Tensor, TensorArgument};
 impl Orchestrator {
     /// Makes the admitted task and publishes it. Nothing can fail from here on.
     #[inline]
-    pub(crate) fn wire(&mut self, task: &Task<'_>, plan: &Plan, admission: Admission) -> TaskId {
+    pub(crate) fn wire(&mut self, task: &Task<'_>, plan: &Plan) -> TaskId {
         self.scratch.outputs.clear();
-        let first_unit = self.rings[self.ring.index()].take_arguments(plan.units);
-        let (id, slot) = self.make_task(plan, admission, first_unit);
+        let first_unit = self.rings.get_mut(self.ring).take_arguments(plan.units());
+        let (id, slot) = self.make_task(plan, first_unit);
         self.write_arguments(task, first_unit);
         if plan.has_extra() {
             self.write_extra(task, plan, slot);
@@ -36,9 +36,9 @@ impl Orchestrator {
     }
 
     /// Makes an admitted allocation, which is complete at once.
-    pub(crate) fn wire_allocation(&mut self, plan: &Plan, admission: Admission) -> TaskId {
+    pub(crate) fn wire_allocation(&mut self, plan: &Plan) -> TaskId {
         self.scratch.outputs.clear();
-        let (id, slot) = self.make_task(plan, admission, 0);
+        let (id, slot) = self.make_task(plan, 0);
         self.index.commit(slot);
         let ordinal = self.ordinal;
         self.ordinal += 1;
@@ -53,8 +53,8 @@ impl Orchestrator {
     }
 
     /// Makes an admitted task that the user knows nothing of: it only stands for the producers that were found.
-    pub(crate) fn wire_join(&mut self, admission: Admission) {
-        let (id, slot) = self.make_task(&Plan::dummy(), admission, 0);
+    pub(crate) fn wire_join(&mut self, plan: &Plan) {
+        let (id, slot) = self.make_task(plan, 0);
         let ordinal = self.ordinal;
         self.ordinal += 1;
         self.joins += 1;
@@ -64,18 +64,17 @@ impl Orchestrator {
 
     /// Takes the slot, the heap bytes and the edges, and writes the slot and the outputs.
     #[inline]
-    fn make_task(&mut self, plan: &Plan, admission: Admission, first_unit: u32) -> (TaskId, SlotIndex) {
-        let ring = &mut self.rings[self.ring.index()];
+    fn make_task(&mut self, plan: &Plan, first_unit: u32) -> (TaskId, SlotIndex) {
+        let ring = self.rings.get_mut(self.ring);
         let edge_count = self.edge_set.len() as u32;
-        let first_edge = if edge_count == 0 { 0 } else { ring.take_edges(admission.edges_start, edge_count) };
+        let first_edge = if edge_count == 0 { 0 } else { ring.take_edges(plan.edges_start, edge_count) };
         let (sequence, slot) = ring.take_slot();
         let id = TaskId::new(ring.index(), sequence);
-        let retains = self.edge_set.as_slice().iter().any(|(_, flags)| flags.contains(EdgeFlags::RETAIN));
         let body = TaskBody {
             id,
             kernels: plan.kernels,
             parts: plan.parts,
-            flags: if retains { plan.flags.with(TaskFlags::RETAINS) } else { plan.flags },
+            flags: if plan.retains { plan.flags.with(TaskFlags::RETAINS) } else { plan.flags },
             blocks: plan.blocks,
             arguments: first_unit,
             edges: first_edge,
@@ -86,22 +85,23 @@ impl Orchestrator {
         // SAFETY: this is the orchestrator's thread, and the slot's last task is reclaimed.
         unsafe { self.graph.slots.get(slot).prepare(body, self.ordinal) };
         if !self.scratch.planned.is_empty() {
-            self.own(id, slot, plan, admission);
+            self.own(id, slot, plan);
         }
         (id, slot)
     }
 
     /// Makes the outputs of a task that has any. If they have bytes the innermost scope keeps the task.
-    fn own(&mut self, id: TaskId, slot: SlotIndex, plan: &Plan, admission: Admission) {
+    #[inline(never)]
+    fn own(&mut self, id: TaskId, slot: SlotIndex, plan: &Plan) {
         let outputs = self.scratch.planned.len() as u64;
         let first_buffer = self.next_buffer;
         self.next_buffer += outputs;
         self.creators[slot.index()] = Creator { first_buffer, overwritten: 0 };
-        let ring = &mut self.rings[self.ring.index()];
+        let ring = self.rings.get_mut(self.ring);
         let mut address = ring.heap.address();
         if plan.bytes != 0 {
             let sequence = id.sequence();
-            address = ring.heap.take(admission.heap_start, plan.bytes, sequence, first_buffer, outputs as u32);
+            address = ring.heap.take(plan.heap_start, plan.bytes, sequence, first_buffer, outputs as u32);
             let scope = self.scopes.innermost_mut();
             scope.held += 1;
             if ring.kept_from == crate::rings::NOTHING_KEPT {
@@ -225,7 +225,7 @@ impl Orchestrator {
                 && tensor.fills_buffer()
             {
                 let owner = tensor.owner();
-                let slot = self.rings[owner.ring().index()].slot_of(owner.sequence());
+                let slot = self.rings.get(owner.ring()).slot_of(owner.sequence());
                 let creator = &mut self.creators[slot.index()];
                 creator.overwritten |= 1 << (tensor.buffer().to_bits() - creator.first_buffer);
             }

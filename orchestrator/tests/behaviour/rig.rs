@@ -23,25 +23,27 @@ pub(crate) const KERNEL: KernelId = KernelId(0);
 
 /// Memory of the process.
 #[derive(Default)]
-pub(crate) struct HostMemory(Mutex<HashMap<u64, Layout>>);
+pub(crate) struct HostMemory(Mutex<HashMap<u64, (u64, Layout)>>);
 
 impl DeviceMemory for HostMemory {
     fn allocate(&self, bytes: u64) -> Result<u64, OutOfMemory> {
-        let layout = Layout::from_size_align(bytes.max(1) as usize, 4096)
+        // The system zeroes memory of ordinary alignment without touching it.
+        let layout = Layout::from_size_align(bytes as usize + 4096, 8)
             .map_err(|error| OutOfMemory { bytes, reason: error.to_string() })?;
         // SAFETY: the layout has a size.
-        let address = unsafe { std::alloc::alloc_zeroed(layout) } as u64;
-        if address == 0 {
+        let start = unsafe { std::alloc::alloc_zeroed(layout) } as u64;
+        if start == 0 {
             return Err(OutOfMemory { bytes, reason: "the process has no more".to_owned() });
         }
-        self.0.lock().unwrap().insert(address, layout);
+        let address = start.next_multiple_of(4096);
+        self.0.lock().unwrap().insert(address, (start, layout));
         Ok(address)
     }
 
     unsafe fn free(&self, address: u64) {
-        let layout = self.0.lock().unwrap().remove(&address).expect("freed once");
+        let (start, layout) = self.0.lock().unwrap().remove(&address).expect("freed once");
         // SAFETY: allocated above with this layout.
-        unsafe { std::alloc::dealloc(address as *mut u8, layout) };
+        unsafe { std::alloc::dealloc(start as *mut u8, layout) };
     }
 
     unsafe fn read(&self, address: u64, into: &mut [u8]) {
@@ -381,7 +383,6 @@ pub(crate) struct Rig {
     pub(crate) memory: Arc<HostMemory>,
     pub(crate) kernels: Arc<KernelSet>,
     run: u32,
-    external: Vec<(u64, Layout)>,
 }
 
 /// Small rings, everything logged.
@@ -416,7 +417,6 @@ impl Rig {
             memory,
             kernels: Arc::new(kernels),
             run: 0,
-            external: Vec::new(),
         };
         rig.begin();
         rig
