@@ -17,7 +17,7 @@ pub(crate) const USAGE: &str = "\
 Builds the benchmarks of the package prewire, with link-time optimisation, and runs them with the arguments after `--`.
 `cargo xtask bench -- --help` tells what they take.
 
-    NAME...       only these benchmarks   [default: all]
+    NAME...       only these benchmarks, of whichever package   [default: all of prewire]
     --peers DIR   build the peers in DIR by make and run them and ours in turn on the same four shapes; prints one table
     --rounds N    rounds with the peers: in each, everything runs once on each shape   [default: 5]
     --reps N      repetitions in each round                                            [default: 3]
@@ -60,8 +60,19 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
         }
     }
     let workspace = Workspace::load()?;
-    let package = workspace.package(PACKAGE).filter(|package| package.has_kind("bench"));
-    let Some(package) = package else {
+    // Each by its name: `--benches` would also run the unit tests, which know nothing of these arguments.
+    let mut benches = Vec::new();
+    for package in workspace.packages() {
+        let targets = package.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bench"));
+        benches.extend(targets.map(|target| (package.name.as_str(), target.name.as_str())));
+    }
+    if let Some(unknown) = names.iter().find(|name| !benches.iter().any(|(_, bench)| bench == name)) {
+        bail!("there is no benchmark `{unknown}`; there are {benches:?}");
+    }
+    benches.retain(
+        |(package, bench)| if names.is_empty() { *package == PACKAGE } else { names.iter().any(|name| name == bench) },
+    );
+    if benches.is_empty() {
         bail!(
             "the package {PACKAGE} has no benchmark yet, so there is nothing to run; it would be in {PACKAGE}/benches/"
         );
@@ -69,12 +80,10 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
     if with_peers {
         return peers::run(&workspace, &plan, &passed_on);
     }
-    // Each by its name: `--benches` would also run the unit tests, which know nothing of these arguments.
-    let benches = package.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bench"));
     let mut passed = true;
-    for bench in benches.filter(|bench| names.is_empty() || names.contains(&bench.name)) {
+    for (package, bench) in benches {
         let mut command = cargo();
-        command.args(["bench", "-p", PACKAGE, "--bench", &bench.name, "--"]).args(&passed_on);
+        command.args(["bench", "-p", package, "--bench", bench, "--"]).args(&passed_on);
         passed &= process::succeeds(&mut command)?;
     }
     Ok(Outcome::from_success(passed))
