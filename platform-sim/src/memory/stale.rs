@@ -14,7 +14,6 @@ const POISON: &str = "no code panics while it holds the cache";
 pub(super) struct StaleCache {
     bytes: Mutex<HashMap<u64, u8>>,
     stale_reads: AtomicU64,
-    invalidations: AtomicU64,
 }
 
 impl StaleCache {
@@ -34,7 +33,6 @@ impl StaleCache {
 
     /// Forgets all lines that the range touches.
     pub(super) fn invalidate(&self, address: u64, bytes: u64) {
-        self.invalidations.fetch_add(1, Ordering::Relaxed);
         let first = address / LINE_BYTES * LINE_BYTES;
         let end = (address + bytes).next_multiple_of(LINE_BYTES);
         let mut cached = self.bytes.lock().expect(POISON);
@@ -45,9 +43,5 @@ impl StaleCache {
 
     pub(super) fn stale_reads(&self) -> u64 {
         self.stale_reads.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn invalidations(&self) -> u64 {
-        self.invalidations.load(Ordering::Relaxed)
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn memory() -> SimMemory {
-    SimMemory { table: Mutex::default(), coherent: true, stale: None }
+    SimMemory { table: Mutex::default(), coherent: true, invalidations: AtomicU64::new(0), stale: None }
 }
 
 #[test]
