@@ -1,6 +1,8 @@
 //! A writer call and a reader in plain loops, which shares with the crate only the codecs' libraries.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prewire_gpu_flush::codec::Codec;
@@ -163,4 +165,28 @@ pub(crate) fn chunk(objects: &Objects, path: &str, at: &[u64]) -> Vec<u8> {
     let mut decoded = vec![0; bytes];
     decoder.decompress(&file[offset as usize..(offset + length) as usize], &mut decoded).expect("a whole chunk");
     decoded
+}
+
+/// A folder of its own for one test, emptied first, on the disk of the build folder.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stores").join(name);
+    let _ = fs::remove_dir_all(&path);
+    path
+}
+
+/// Every file below a folder by its key.
+pub(crate) fn files(root: &Path) -> Objects {
+    fn walk(folder: &Path, root: &Path, objects: &mut Objects) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                walk(&entry.path(), root, objects);
+            } else {
+                let key = entry.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                objects.insert(key, fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    let mut objects = Objects::new();
+    walk(root, root, &mut objects);
+    objects
 }
