@@ -77,6 +77,17 @@ fn halo_tiles(count: usize) -> Result<Vec<Tensor>, TensorError> {
     (0..count as u32).map(|tile| whole.view(&[18, 18], &[tile / across * 16, tile % across * 16])).collect()
 }
 
+/// Rows of 15 square tiles, each followed by a view of the whole row.
+fn tiles_and_panels(count: usize) -> Result<Vec<Tensor>, TensorError> {
+    let whole = matrix(count as u32, 15 * 16)?;
+    (0..count as u32)
+        .map(|place| match (place / 16 * 16, place % 16) {
+            (row, 15) => whole.view(&[16, 15 * 16], &[row, 0]),
+            (row, column) => whole.view(&[16, 16], &[row, column * 16]),
+        })
+        .collect()
+}
+
 fn separate_buffers(count: usize) -> Result<Vec<Tensor>, TensorError> {
     let layout = TensorLayout::row_major(&[16, 16], DataType::F32)?;
     (0..count as u64)
@@ -116,12 +127,13 @@ fn cost_ns(tiles: &[Tensor], window: usize) -> (f64, f64) {
 }
 
 fn main() -> Result<(), TensorError> {
-    let tilings: [(&str, Tiling); 6] = [
+    let tilings: [(&str, Tiling); 7] = [
         ("contiguous pieces", pieces),
         ("square tiles 16", square_tiles),
         ("square tiles 13", odd_tiles),
         ("column strips", column_strips),
         ("halo tiles", halo_tiles),
+        ("tiles and panels", tiles_and_panels),
         ("separate buffers", separate_buffers),
     ];
     let only = std::env::args().nth(1);

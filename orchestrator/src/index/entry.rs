@@ -6,7 +6,7 @@ use super::pool::NONE;
 pub(super) const NOT_FAILED: u64 = u64::MAX;
 
 /// A region, its last writer, and the readers since. One cache line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 pub(super) struct Entry {
     /// The first byte within the buffer's key space.
@@ -61,7 +61,7 @@ impl Entry {
 }
 
 /// One tensor argument of a live task.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Touch {
     pub(super) slot: u32,
     /// The entry that it reads or writes; [`NONE`] for a reader that a later writer has taken the place of. A writer's is

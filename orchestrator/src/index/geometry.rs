@@ -6,7 +6,7 @@ use prewire_runtime_core::tensor::{Footprint, Tensor, TensorLayout};
 
 const CACHED_LAYOUTS: usize = 256;
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Geometry {
     footprint: Footprint,
     hash: u64,

@@ -22,7 +22,7 @@ struct Level {
     span: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
     /// The byte that digits are counted from.
     base: u64,

@@ -19,19 +19,26 @@ impl<T> Pool<T> {
 
     /// Stores `item` and gives its number. The caller has made sure that there is room.
     #[inline]
-    pub(super) fn take(&mut self, item: T) -> u32 {
-        if let Some(index) = self.free.pop() {
-            self.items[index as usize] = item;
-            index
-        } else {
-            self.extend(item)
-        }
+    pub(super) fn take(&mut self, item: T) -> u32
+    where
+        T: Copy,
+    {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => return self.extend(&item),
+        };
+        self.items[index as usize] = item;
+        index
     }
 
     #[cold]
-    fn extend(&mut self, item: T) -> u32 {
+    #[inline(never)]
+    fn extend(&mut self, item: &T) -> u32
+    where
+        T: Copy,
+    {
         assert!(self.items.len() < self.items.capacity(), "the pool was asked for more than it was built for");
-        self.items.push(item);
+        self.items.push(*item);
         self.items.len() as u32 - 1
     }
 

@@ -17,7 +17,7 @@ struct Probe {
     access: Access,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Entry {
     tensor: Tensor,
     /// [`NONE`] once the writer is gone and only its failure is left.
@@ -65,6 +65,7 @@ impl ReadAfterWrite {
         self.probes.clear();
     }
 
+    #[inline(never)]
     pub(super) fn probe(&mut self, tensor: &Tensor, access: Access, argument: usize, findings: &mut impl Findings) {
         if tensor.is_empty() {
             return;
@@ -93,6 +94,7 @@ impl ReadAfterWrite {
         Room { entries: self.probes.iter().filter(|probe| probe.access != Access::Read).count(), touches: 0 }
     }
 
+    #[inline(never)]
     pub(super) fn commit(&mut self, slot: SlotIndex) {
         for place in 0..self.probes.len() {
             let Probe { tensor, access } = self.probes[place];
@@ -116,6 +118,7 @@ impl ReadAfterWrite {
     fn insert(&mut self, tensor: &Tensor, slot: SlotIndex) {
         let bucket = self.bucket(tensor.buffer());
         let head = self.buckets[bucket];
+        let slot_next = self.slots[slot.index()];
         let entry = self.entries.take(Entry {
             tensor: *tensor,
             writer: slot.0,
@@ -123,7 +126,7 @@ impl ReadAfterWrite {
             dropped: false,
             previous: NONE,
             next: head,
-            slot_next: self.slots[slot.index()],
+            slot_next,
         });
         if head != NONE {
             self.entries[head].previous = entry;
@@ -153,7 +156,7 @@ impl ReadAfterWrite {
     }
 
     fn unlist(&mut self, entry: u32) {
-        let Entry { tensor, previous, next, .. } = self.entries[entry].clone();
+        let Entry { tensor, previous, next, .. } = self.entries[entry];
         if previous == NONE {
             let bucket = self.bucket(tensor.buffer());
             self.buckets[bucket] = next;
@@ -165,6 +168,7 @@ impl ReadAfterWrite {
         }
     }
 
+    #[inline(never)]
     pub(super) fn retire(&mut self, slot: SlotIndex, failed: Option<u64>) {
         let mut entry = std::mem::replace(&mut self.slots[slot.index()], NONE);
         while entry != NONE {

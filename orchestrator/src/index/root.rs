@@ -8,7 +8,7 @@ use prewire_runtime_core::id::BufferId;
 pub(super) const GRIDS: usize = 5;
 
 /// What is known of one buffer. One cache line.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 pub(super) struct Root {
     pub(super) buffer: BufferId,
@@ -75,11 +75,14 @@ impl Roots {
     /// The root of a buffer, or [`NONE`].
     #[inline]
     pub(super) fn find(&mut self, buffer: BufferId) -> u32 {
-        if let Some((known, root)) = self.last
-            && known == buffer
-        {
-            return root;
+        match self.last {
+            Some((known, root)) if known == buffer => root,
+            _ => self.find_other(buffer),
         }
+    }
+
+    #[inline(never)]
+    fn find_other(&mut self, buffer: BufferId) -> u32 {
         let mut root = self.buckets[bucket_of(buffer.to_bits(), self.bits)];
         while root != NONE {
             let record = &self.pool[root];
@@ -95,11 +98,12 @@ impl Roots {
     /// Makes the root of a buffer that has none.
     pub(super) fn add(&mut self, buffer: BufferId, base: u64) -> u32 {
         let bucket = bucket_of(buffer.to_bits(), self.bits);
+        let (version, bucket_next) = (self.version, self.buckets[bucket]);
         let root = self.pool.take(Root {
             buffer,
             base,
-            version: self.version,
-            bucket_next: self.buckets[bucket],
+            version,
+            bucket_next,
             live: 0,
             loose: NONE,
             simple: NONE,

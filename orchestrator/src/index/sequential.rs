@@ -42,6 +42,13 @@ struct Probe {
     joins: bool,
 }
 
+impl Probe {
+    #[inline]
+    fn wanted(&self) -> Wanted {
+        Wanted { root: self.root, start: self.start, geometry: self.geometry }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Sequential {
     store: Store,
@@ -179,35 +186,37 @@ impl Sequential {
 
     #[inline]
     fn commit_one(&mut self, slot: u32, place: usize) {
-        let &Probe { start, geometry, root, access, joins, .. } = &self.probes[place];
-        let &Probe { version, mut entry, mut covers, mut at_corner, .. } = &self.probes[place];
-        let mut wanted = Wanted { root, start, geometry };
+        let &Probe { root, version, entry, access, covers, joins, .. } = &self.probes[place];
         // An earlier argument of the same task may have changed what the buffer's root holds.
-        if root == NONE || (place > 0 && self.store.roots[root].version != version) {
-            let &Probe { buffer, base, .. } = &self.probes[place];
-            wanted.root = self.store.root_of(buffer, base);
-            self.near.clear();
-            Sight { exact: entry, at_corner } = self.store.look(wanted, &mut self.near);
-            covers = self.near.iter().any(|near| near.covered);
-        }
-        let known = entry != NONE;
-        if !known {
-            entry = self.store.insert(wanted, at_corner);
-        }
+        let changed = root == NONE || (place > 0 && self.store.roots[root].version != version);
+        let (entry, covers) = if entry != NONE && !changed { (entry, covers) } else { self.enter(place, changed) };
         if access == Access::Read {
             if joins {
                 self.detach_readers(entry);
             }
             self.read(slot, entry);
         } else {
-            if known {
-                self.forget_accesses(entry);
-            }
+            self.forget_accesses(entry);
             self.write(slot, entry);
             if covers {
-                self.supersede(wanted);
+                self.supersede(place);
             }
         }
+    }
+
+    /// The entry of a probed region, made if there is none, and whether the region covers others.
+    #[inline(never)]
+    fn enter(&mut self, place: usize, changed: bool) -> (u32, bool) {
+        let &Probe { buffer, base, covers, at_corner, .. } = &self.probes[place];
+        if !changed {
+            return (self.store.insert(self.probes[place].wanted(), at_corner), covers);
+        }
+        self.probes[place].root = self.store.root_of(buffer, base);
+        let wanted = self.probes[place].wanted();
+        self.near.clear();
+        let Sight { exact, at_corner } = self.store.look(wanted, &mut self.near);
+        let covers = self.near.iter().any(|near| near.covered);
+        (if exact == NONE { self.store.insert(wanted, at_corner) } else { exact }, covers)
     }
 
     /// Adds a reader to an entry, unless the task already is its writer or its newest reader.
@@ -240,9 +249,10 @@ impl Sequential {
     }
 
     /// Removes the entries that a written region covers.
-    fn supersede(&mut self, wanted: Wanted) {
+    #[inline(never)]
+    fn supersede(&mut self, place: usize) {
         self.near.clear();
-        self.store.look(wanted, &mut self.near);
+        self.store.look(self.probes[place].wanted(), &mut self.near);
         while let Some(near) = self.near.pop() {
             if near.covered {
                 self.forget_accesses(near.entry);
@@ -267,6 +277,7 @@ impl Sequential {
         }
     }
 
+    #[inline(never)]
     fn detach_readers(&mut self, entry: u32) {
         let listed = &mut self.store.entries[entry];
         let mut reader = std::mem::replace(&mut listed.readers, NONE);
@@ -278,7 +289,7 @@ impl Sequential {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn touch(&mut self, slot: u32, entry: u32, reads: bool) -> u32 {
         let slot_next = self.slots[slot as usize];
         let touch = self.touches.take(Touch { slot, entry, slot_next, previous: NONE, next: NONE, reads });

@@ -12,7 +12,7 @@ use super::hash::{bucket_bits, bucket_of_hash, fold};
 use super::pool::{NONE, Pool};
 use super::root::{GRIDS, Roots};
 use prewire_runtime_core::id::BufferId;
-use prewire_runtime_core::tensor::{Overlap, Region};
+use prewire_runtime_core::tensor::Overlap;
 
 /// How many loose regions are offered to a new grid; an insertion costs no more than a constant.
 const LOOSE_OFFERED: usize = 8;
@@ -104,8 +104,7 @@ impl Store {
     #[inline(never)]
     fn search(&self, wanted: Wanted, near: &mut Vec<Near>) -> Sight {
         let root = &self.roots[wanted.root];
-        let footprint = *self.geometries.footprint(wanted.geometry);
-        let region = Region::of(wanted.start, footprint);
+        let footprint = self.geometries.footprint(wanted.geometry);
         let mut exact = NONE;
         let mut meet = |entry: u32| {
             let listed = &self.entries[entry];
@@ -113,8 +112,7 @@ impl Store {
                 exact = entry;
                 return;
             }
-            let other = Region::of(listed.start, *self.geometries.footprint(listed.geometry));
-            match region.overlap(&other) {
+            match footprint.overlap(wanted.start, self.geometries.footprint(listed.geometry), listed.start) {
                 Overlap::Disjoint => {}
                 overlap => near.push(Near { entry, covered: overlap == Overlap::Covers }),
             }
@@ -122,21 +120,29 @@ impl Store {
         self.walk(root.loose, &mut meet);
         for &index in root.grids() {
             let grid = &self.grids[index];
-            match grid.cells(wanted.start, &footprint) {
-                Some(cells) if cells.count <= u64::from(grid.entries) => grid.for_each_corner(&cells, |corner| {
-                    let mut entry = self.buckets[self.bucket(index, corner)];
-                    while entry != NONE {
-                        let listed = &self.entries[entry];
-                        if listed.corner == corner && listed.grid == index {
-                            meet(entry);
-                        }
-                        entry = listed.bucket_next;
-                    }
-                }),
+            if wanted.geometry == grid.geometry && grid.is_strict() && grid.is_corner(wanted.start) {
+                self.walk_cell(index, wanted.start, &mut meet);
+                continue;
+            }
+            match grid.cells(wanted.start, footprint) {
+                Some(cells) if cells.count <= u64::from(grid.entries) => {
+                    grid.for_each_corner(&cells, |corner| self.walk_cell(index, corner, &mut meet));
+                }
                 _ => self.walk(grid.head, &mut meet),
             }
         }
         Sight { exact, at_corner: false }
+    }
+
+    fn walk_cell(&self, grid: u32, corner: u64, meet: &mut impl FnMut(u32)) {
+        let mut entry = self.buckets[self.bucket(grid, corner)];
+        while entry != NONE {
+            let listed = &self.entries[entry];
+            if listed.corner == corner && listed.grid == grid {
+                meet(entry);
+            }
+            entry = listed.bucket_next;
+        }
     }
 
     /// Every region of a buffer.
@@ -158,9 +164,9 @@ impl Store {
     }
 
     /// Lists a region that is not listed yet; `at_corner` as [`Sight`] had it, with the root unchanged since.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, wanted: Wanted, at_corner: bool) -> u32 {
-        let Wanted { root: index, start, geometry } = wanted;
+        let Wanted { root: index, geometry, .. } = wanted;
         self.geometries.hold(geometry);
         self.roots.change(index);
         let root = &mut self.roots[index];
@@ -168,9 +174,14 @@ impl Store {
         if at_corner {
             return self.insert_at_corner(wanted);
         }
-        let first = root.live == 1;
-        let entry = self.entries.take(Entry::new(start, geometry, index));
-        if first {
+        self.insert_elsewhere(wanted)
+    }
+
+    #[inline(never)]
+    fn insert_elsewhere(&mut self, wanted: Wanted) -> u32 {
+        let Wanted { root, start, geometry } = wanted;
+        let entry = self.entries.take(Entry::new(start, geometry, root));
+        if self.roots[root].live == 1 {
             self.list_loose(entry);
         } else {
             self.place(entry);
@@ -179,7 +190,7 @@ impl Store {
     }
 
     /// Lists a region that fills an empty cell of a simple root's grid. The root stays simple.
-    #[inline]
+    #[inline(always)]
     fn insert_at_corner(&mut self, wanted: Wanted) -> u32 {
         let Wanted { root, start, geometry } = wanted;
         let grid = self.roots[root].simple;

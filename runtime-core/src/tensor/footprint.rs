@@ -1,6 +1,6 @@
 //! Which bytes a layout covers, counted from its first one, in a form in which equal sets look equal.
 
-use super::{MAX_DIMENSIONS, TensorLayout};
+use super::{MAX_DIMENSIONS, Overlap, TensorLayout, overlap};
 
 /// The bytes that a layout covers, relative to the first of them: runs of contiguous bytes, repeated along up to five strides.
 ///
@@ -94,6 +94,12 @@ impl Footprint {
     #[inline]
     pub fn strides_bytes(&self) -> &[u64] {
         &self.strides_bytes[..usize::from(self.dimensions)]
+    }
+
+    /// How the bytes of this footprint at `start` lie to those of `other` at `other_start` in the same buffer.
+    #[inline]
+    pub fn overlap(&self, start: u64, other: &Footprint, other_start: u64) -> Overlap {
+        overlap::overlap((start, self), (other_start, other))
     }
 
     /// The number of contiguous runs, with the runs of dimensions that overlap each other counted as often as they occur.

@@ -45,12 +45,18 @@ pub(super) fn intersects((start_a, a): Placed<'_>, (start_b, b): Placed<'_>) -> 
     }
     // a + Σ i·s + u = b + Σ j·t + v  with u, v inside the runs. With j counted from the other end every term is positive:
     // Σ i·s + Σ j'·t lies in [b - a + span - (run_a - 1), b - a + span + (run_b - 1)], span being what b's strides reach.
+    let reach_a = (a.span_bytes() - a.run_bytes()) as i64;
     let reach_b = (b.span_bytes() - b.run_bytes()) as i64;
     let distance = start_b.wrapping_sub(start_a) as i64 + reach_b;
+    let (low, high) = (distance - (a.run_bytes() as i64 - 1), distance + (b.run_bytes() as i64 - 1));
+    // All multiples zero, or all at their bounds, is the usual answer; the spans meet, so that the window is neither below nor above.
+    if low <= 0 || high >= reach_a + reach_b {
+        return true;
+    }
     let mut terms = Terms::default();
     terms.merge(a, b);
     let mut budget = SEARCH_BUDGET;
-    terms.reach(0, distance - (a.run_bytes() as i64 - 1), distance + (b.run_bytes() as i64 - 1), &mut budget)
+    terms.reach(0, low, high, &mut budget)
 }
 
 /// Positive strides with the largest multiple of each, largest stride first; `rest[k]` is what the terms from `k` on reach together.
@@ -181,21 +187,23 @@ fn covers((start_a, a): Placed<'_>, (start_b, b): Placed<'_>) -> bool {
 /// Writes the offset and each stride of `b` as multiples of `a`'s strides plus a remainder. If even the last index along every
 /// dimension of `b` keeps each multiple below `a`'s count and the remainders inside `a`'s run, all of `b` lies in `a`.
 fn covers_by_digits(a: &Footprint, b: &Footprint, offset: u64) -> bool {
-    let mut places = [0u128; MAX_DIMENSIONS];
-    let mut remainder = u128::from(b.run_bytes());
+    let mut places = [0; MAX_DIMENSIONS];
+    // All sums stay within the span of `a`, which `b` does not exceed.
+    let mut remainder = b.run_bytes();
     let mut add = |mut distance: u64, times: u64| {
         for (place, &stride) in places.iter_mut().zip(a.strides_bytes()) {
-            *place += u128::from(distance / stride) * u128::from(times);
-            distance %= stride;
+            if distance >= stride {
+                *place += distance / stride * times;
+                distance %= stride;
+            }
         }
-        remainder += u128::from(distance) * u128::from(times);
+        remainder += distance * times;
     };
     add(offset, 1);
     for (&stride, &count) in b.strides_bytes().iter().zip(b.counts()) {
         add(stride, count - 1);
     }
-    remainder <= u128::from(a.run_bytes())
-        && places.iter().zip(a.counts()).all(|(&place, &count)| place < u128::from(count))
+    remainder <= a.run_bytes() && places.iter().zip(a.counts()).all(|(place, count)| place < count)
 }
 
 /// Looks at each run of `b`, if they are few.
