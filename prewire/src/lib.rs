@@ -61,3 +61,8 @@ pub use prewire_runtime_core::waiting::WaitingPolicy;
 pub use runtime::{
     Buffer, BufferError, BuildError, Builder, Chip, Failed, Kernel, RegisterError, Report, RingPeaks, Run, Runtime,
 };
+
+/// The README's example is compiled and run like any other.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
