@@ -54,7 +54,11 @@ impl<P: Platform> Round<'_, P> {
         let port = &mut self.own.ports[at];
         let condition = self.platform.poll(port.core);
         let (before, running, preloaded) = (port.in_flight, port.running, port.preloaded);
-        match port.in_flight.observe(condition) {
+        let transition = port.in_flight.observe(condition);
+        if port.in_flight.running != before.running {
+            self.group.watched[port.core.index()].hold(port.in_flight.running);
+        }
+        match transition {
             Transition::None => {
                 #[cfg(debug_assertions)]
                 self.note_repeat(place, condition);
@@ -146,7 +150,9 @@ impl<P: Platform> Round<'_, P> {
         let core = self.own.ports[place.index()].core;
         let failure = self.platform.take_failure(core, token);
         // SAFETY: the block's share of the task is open, so the task is not released.
-        let (body, extra) = unsafe { (slot.body(), slot.extra()) };
+        let body = unsafe { slot.body() };
+        // SAFETY: as above.
+        let extra = unsafe { slot.extra() };
         let kernel = { body.kernels }[work.part as usize];
         let failure = KernelFailure {
             task: body.id,

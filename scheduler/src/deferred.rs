@@ -35,7 +35,9 @@ impl<P: Platform> Round<'_, P> {
     pub(crate) fn defer(&mut self, place: Place, token: Token, work: Work, slot: &Slot) -> bool {
         let core = self.own.ports[place.index()].core;
         // SAFETY: the block's share of the task is open, so the task is not released.
-        let (body, extra) = unsafe { (slot.body(), slot.extra()) };
+        let body = unsafe { slot.body() };
+        // SAFETY: as above.
+        let extra = unsafe { slot.extra() };
         let budget_ns = if body.flags.has(TaskFlags::BUDGET) {
             extra.budget_ns
         } else {

@@ -20,6 +20,14 @@ pub(crate) struct Told {
     pub(crate) free: AtomicU64,
     /// Tasks it has taken from a queue and not yet given to a core.
     pub(crate) in_hand: AtomicU64,
+    /// Dispatches on its cores that it has not seen to end.
+    pub(crate) dispatches: AtomicU64,
+    /// The part of its busy count that waits for cores: dispatches, directed tasks, offers to gangs.
+    pub(crate) on_cores: AtomicU64,
+    /// Whether it holds a MIX task that waits for a cluster: 0 or 1.
+    pub(crate) holds_cluster_task: AtomicU64,
+    /// Its steps so far: if it has made two since some moment, it has looked at all its cores since.
+    pub(crate) steps: AtomicU64,
 }
 
 /// What the scheduler instances of a runtime share.
@@ -88,6 +96,10 @@ impl<P: Platform> SchedulerGroup<P> {
         for waits in &self.deferred {
             waits.lock().expect(POISON).clear();
         }
+        for told in &self.told {
+            told.holds_cluster_task.store(0, Ordering::Relaxed);
+            told.in_hand.store(0, Ordering::Relaxed);
+        }
         for progress in &self.graph.progress {
             progress.completed.store(0, Ordering::Relaxed);
             progress.unrun.store(0, Ordering::Relaxed);
@@ -125,6 +137,13 @@ impl<P: Platform> SchedulerGroup<P> {
     pub(crate) fn has_whole_cluster(&self, but: usize) -> bool {
         let mut others = self.told.iter().enumerate().filter(|&(instance, _)| instance != but);
         others.any(|(_, told)| told.free.load(Ordering::Relaxed) >> 32 != 0)
+    }
+
+    /// The instances other than `but` that hold a MIX task which waits for a cluster, a bit each.
+    pub(crate) fn cluster_task_holders(&self, but: usize) -> u64 {
+        let others = self.told.iter().enumerate().filter(|&(instance, _)| instance != but);
+        others
+            .fold(0, |holders, (instance, told)| holders | told.holds_cluster_task.load(Ordering::Relaxed) << instance)
     }
 
     /// Wakes a sleeping instance that has free cores for tasks of this queue. To be called behind a full fence.

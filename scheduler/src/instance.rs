@@ -4,6 +4,7 @@ use crate::SchedulerGroup;
 use crate::complete::Walk;
 use crate::dispatch::DirectedTasks;
 use crate::gang::{GATES, Generation};
+use crate::group::Told;
 use crate::tracker::{Place, Tracker};
 use prewire_runtime_core::chip::{ChipSpec, CoreKind};
 use prewire_runtime_core::graph::{Graph, Progress, Queue};
@@ -80,8 +81,21 @@ struct Published {
     completed: u64,
     unrun: u64,
     busy: u64,
+    on_cores: u64,
+    dispatches: u64,
+    steps: u64,
     free: u64,
     marked: bool,
+}
+
+impl Published {
+    #[inline]
+    fn tell_free(&mut self, free: u64, told: &Told) {
+        if free != self.free {
+            self.free = free;
+            told.free.store(free, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Of what keeps a successor from being dispatched for ever ahead of older ready tasks: so many dispatches of successors between two takes from a queue, over
@@ -104,7 +118,8 @@ impl Instance {
             run: 0,
             ports: owned.flat_map(|cluster| (0..3).map(move |part| port(cluster, part))).collect(),
             tracker: Tracker::new(clusters),
-            warm: [Place::new(0, 0), Place::new(0, 1)],
+            // The last ones, so that the first ones come next.
+            warm: [Place::new(clusters.max(1) - 1, 0), Place::new(clusters.max(1) - 1, 2)],
             dispatches: 0,
             in_hand: 0,
             completed: 0,
@@ -137,7 +152,9 @@ impl Instance {
         self.offered = [None; GATES];
         self.deferred_next = 0;
         self.forget_tasks();
-        self.published = Published { free: u64::MAX, ..Published::default() };
+        // Whatever is found unlike this is told anew.
+        self.published =
+            Published { free: u64::MAX, on_cores: u64::MAX, steps: self.published.steps, ..Published::default() };
     }
 
     /// Lets go of every task that is not on a core, without touching it.
@@ -197,22 +214,28 @@ impl<'a, P: Platform> Round<'a, P> {
         self.group.told[self.own.index].in_hand.store(self.own.in_hand, Ordering::Relaxed);
     }
 
+    /// Tells the others now how many cores are free.
+    pub(crate) fn tell_free(&mut self) {
+        self.own.published.tell_free(self.own.tracker.summary(), &self.group.told[self.own.index]);
+    }
+
     /// Tells the others what this step achieved, and wakes the orchestrator if it may be waiting for that.
     #[inline]
     pub(crate) fn publish(&mut self, worked: bool) {
         let own = &mut *self.own;
         let progress = &self.graph.progress[own.index];
-        let busy = own.dispatches
-            + own.in_hand
-            + own.walks.len() as u64
-            + own.deferred as u64
-            + own.directed.len() as u64
-            + own.offered.iter().flatten().count() as u64;
-        let free = own.tracker.summary();
-        if free != own.published.free {
-            own.published.free = free;
-            self.group.told[own.index].free.store(free, Ordering::Relaxed);
+        let told = &self.group.told[own.index];
+        own.published.tell_free(own.tracker.summary(), told);
+        let offers = own.offered.iter().flatten().count() as u64;
+        let on_cores = own.dispatches + own.directed.len() as u64 + offers;
+        let busy = on_cores + own.in_hand + own.walks.len() as u64 + own.deferred as u64;
+        if (on_cores, own.dispatches) != (own.published.on_cores, own.published.dispatches) {
+            (own.published.on_cores, own.published.dispatches) = (on_cores, own.dispatches);
+            told.on_cores.store(on_cores, Ordering::Relaxed);
+            told.dispatches.store(own.dispatches, Ordering::Relaxed);
         }
+        own.published.steps += 1;
+        told.steps.store(own.published.steps, Ordering::Release);
         if worked {
             let epoch = progress.epoch.load(Ordering::Relaxed);
             progress.epoch.store(epoch.wrapping_add(1), Ordering::Release);

@@ -26,7 +26,9 @@ impl<P: Platform> SchedulerGroup<P> {
                 continue;
             }
             // SAFETY: the task is held and everything is quiet, so nobody writes its slot.
-            let (body, extra) = unsafe { (task.body(), task.extra()) };
+            let body = unsafe { task.body() };
+            // SAFETY: as above.
+            let extra = unsafe { task.extra() };
             if body.flags.has(TaskFlags::ALLOCATION) {
                 continue;
             }
@@ -88,7 +90,9 @@ impl<P: Platform> SchedulerGroup<P> {
                 continue;
             }
             // SAFETY: as above.
-            let (of, earlier) = unsafe { (producer.body().id, producer.extra().ordinal < ordinal) };
+            let of = unsafe { producer.body() }.id;
+            // SAFETY: as above.
+            let earlier = unsafe { producer.extra() }.ordinal < ordinal;
             if earlier && !missing.contains(&of) {
                 missing.push(of);
             }

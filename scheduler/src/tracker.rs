@@ -189,9 +189,9 @@ impl Tracker {
             .fold(self.all, |clusters, part| clusters & self.idle[part] & !self.gathered_of(part))
     }
 
-    /// The clusters whose cores are all idle and kept for nobody.
+    /// The clusters whose cores are all idle and kept for no gang.
     pub(crate) fn whole_clusters(&self) -> u64 {
-        self.free(0) & self.free(1) & self.free(2)
+        self.free_clusters(Parts(7))
     }
 
     /// The cluster for a block with these parts: the reserved one, else one whose other cores are busy anyway, else any.

@@ -2,8 +2,9 @@
 //!
 //! The clock is per task on a core, from the moment the core starts it: each check compares the core's pulse with the one it saw before, and a pulse that has
 //! not changed for the task's budget is a verdict. A thread that has nothing to do is never a reason, and neither is a slow orchestration. The second
-//! verdict is for a run in which nothing runs, nobody has a task in hand, tasks remain, and nothing has moved for a budget. The third is for a
-//! task that waits for a counter beyond its budget.
+//! verdict is for a run in which nothing runs, nobody has a task in hand, tasks remain, and nothing has moved for a budget; a core that was given
+//! a dispatch and does not start it counts as standing still once its owner has looked at it again. The third is for a task that waits for a counter
+//! beyond its budget.
 //!
 //! Whoever checks does not own the cores and may not touch slots; what it needs is in words that the owners write with each dispatch.
 
@@ -18,7 +19,11 @@ use std::time::Duration;
 
 /// What an owner says about the dispatches of a core, one set of words per parity of the token.
 #[derive(Debug, Default)]
-pub(crate) struct WatchedCore([WatchedDispatch; 2]);
+pub(crate) struct WatchedCore {
+    by_parity: [WatchedDispatch; 2],
+    /// The token (plus 1) that the core runs or is about to, as its owner knows it; 0 for none, and for blocks that end before their dispatch returns.
+    held: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct WatchedDispatch {
@@ -41,15 +46,26 @@ impl WatchedCore {
     /// Says what `token` is about to start. The words of a token are written again only after its dispatch has ended.
     #[inline]
     pub(crate) fn set(&self, token: Token, task: TaskId, kernel: KernelId, budget_ns: u64) {
-        let words = &self.0[token.parity()];
+        let words = &self.by_parity[token.parity()];
         words.task.store(task.to_bits(), Ordering::Relaxed);
         words.about.store((token.to_register() as u64) << 32 | kernel.0 as u64, Ordering::Relaxed);
         words.budget_ns.store(budget_ns, Ordering::Relaxed);
     }
 
+    /// Says what the core runs or is about to.
+    #[inline]
+    pub(crate) fn hold(&self, token: Option<Token>) {
+        self.held.store(token.map_or(0, |token| token.to_register() as u64 + 1), Ordering::Relaxed);
+    }
+
+    fn held(&self) -> Option<Token> {
+        let held = self.held.load(Ordering::Relaxed);
+        Token::from_register(held.checked_sub(1)? as u32)
+    }
+
     /// What `token` started, if the words are still its own.
     pub(crate) fn get(&self, token: Token) -> Option<Dispatched> {
-        let words = &self.0[token.parity()];
+        let words = &self.by_parity[token.parity()];
         let (task, about) = (words.task.load(Ordering::Relaxed), words.about.load(Ordering::Relaxed));
         let budget_ns = words.budget_ns.load(Ordering::Relaxed);
         (about >> 32 == token.to_register() as u64).then_some(Dispatched {
@@ -64,9 +80,17 @@ impl WatchedCore {
 #[derive(Debug)]
 pub(crate) struct Sampler {
     cores: Vec<Sample>,
-    /// The progress epoch at which everything was found to stand still, and when.
-    still: Option<(u64, u64)>,
+    still: Option<Still>,
     verdict: bool,
+}
+
+/// Everything was found to stand still.
+#[derive(Debug)]
+struct Still {
+    epoch: u64,
+    since_ns: u64,
+    /// How many steps each instance had made by then.
+    steps: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -86,12 +110,14 @@ impl Sampler {
     }
 }
 
-/// A task that runs on a core, as a check sees it.
+/// A task on a core, as a check sees it.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     core: CoreId,
     dispatched: Dispatched,
-    running_ns: u64,
+    /// How long it has run, or how long the core has not started it.
+    for_ns: u64,
+    started: bool,
 }
 
 const MILLISECOND_NS: u64 = 1_000_000;
@@ -116,7 +142,7 @@ impl<P: Platform> SchedulerGroup<P> {
         let stuck = running
             .iter()
             .copied()
-            .find(|seen| seen.running_ns > self.budget_of(seen) && self.still_runs(seen, &sampler));
+            .find(|seen| seen.started && seen.for_ns > self.budget_of(seen) && self.still_runs(seen, &sampler));
         let report = if let Some(stuck) = stuck {
             let mut report = self.report(&running, self.budget_of(&stuck));
             self.put_first(&mut report, &stuck);
@@ -162,11 +188,12 @@ impl<P: Platform> SchedulerGroup<P> {
             if pulse != sample.pulse {
                 *sample = Sample { pulse, since_ns: now_ns };
             }
-            if let Some(token) = pulse.running
-                && let Some(dispatched) = self.watched[core.index()].get(token)
+            let watched = &self.watched[core.index()];
+            if let Some(token) = pulse.running.or_else(|| watched.held())
+                && let Some(dispatched) = watched.get(token)
             {
-                let running_ns = now_ns.saturating_sub(sample.since_ns);
-                running.push(Seen { core, dispatched, running_ns });
+                let for_ns = now_ns.saturating_sub(sample.since_ns);
+                running.push(Seen { core, dispatched, for_ns, started: pulse.running.is_some() });
             }
         }
         running
@@ -179,20 +206,26 @@ impl<P: Platform> SchedulerGroup<P> {
 
     /// Whether nothing runs, nobody has a task in hand, tasks remain, and nothing has moved for a budget.
     fn stands_still(&self, sampler: &mut Sampler, running: &[Seen], now_ns: u64) -> bool {
-        let busy = self.graph.progress.iter().any(|progress| progress.busy.load(Ordering::Acquire) != 0);
-        let remaining = self.graph.completed() < self.graph.run.submitted() || self.ready() > 0;
-        if busy || !running.is_empty() || !remaining {
+        let told = || self.told.iter().zip(&self.graph.progress);
+        let in_hand = told()
+            .any(|(told, progress)| progress.busy.load(Ordering::Acquire) != told.on_cores.load(Ordering::Relaxed));
+        let remaining = self.graph.completed() < self.graph.run.submitted() || self.ready() > 0 || !running.is_empty();
+        if in_hand || running.iter().any(|seen| seen.started) || !remaining {
             sampler.still = None;
             return false;
         }
         let epoch = self.graph.epoch();
-        match sampler.still {
-            Some((then, since_ns)) if then == epoch => now_ns.saturating_sub(since_ns) >= self.watchdog_ns(),
-            _ => {
-                sampler.still = Some((epoch, now_ns));
-                false
-            }
-        }
+        let steps = || self.told.iter().map(|told| told.steps.load(Ordering::Acquire));
+        let Some(still) = sampler.still.as_ref().filter(|still| still.epoch == epoch) else {
+            sampler.still = Some(Still { epoch, since_ns: now_ns, steps: steps().collect() });
+            return false;
+        };
+        // A core whose owner has been stopped may have ended its dispatch without anybody's knowing.
+        let unknown = told()
+            .zip(steps())
+            .zip(&still.steps)
+            .any(|(((told, _), now), &then)| told.on_cores.load(Ordering::Relaxed) > 0 && now.wrapping_sub(then) < 2);
+        !unknown && now_ns.saturating_sub(still.since_ns) >= self.watchdog_ns()
     }
 
     /// A condition that a task waits for beyond its budget, and that budget.
@@ -210,11 +243,13 @@ impl<P: Platform> SchedulerGroup<P> {
         None
     }
 
-    /// Tasks that are ready: in queues, in the list of gangs, or in a thread's hand.
+    /// Tasks that are ready: in queues, in the list of gangs, in a thread's hand, or pre-loaded behind a running one.
     fn ready(&self) -> u64 {
+        let dispatches: u64 = self.told.iter().map(|told| told.dispatches.load(Ordering::Relaxed)).sum();
+        let held = self.watched.iter().filter(|watched| watched.held().is_some()).count() as u64;
         let queued: usize = Queue::ALL.into_iter().map(|queue| self.graph.queue(queue).len()).sum();
         let in_hand: u64 = self.told.iter().map(|told| told.in_hand.load(Ordering::Relaxed)).sum();
-        queued as u64 + in_hand + self.gangs.waiting() as u64
+        queued as u64 + in_hand + self.gangs.waiting() as u64 + dispatches.saturating_sub(held)
     }
 
     /// The counts, and the tasks on cores.
@@ -254,7 +289,7 @@ impl<P: Platform> SchedulerGroup<P> {
             task: seen.dispatched.task,
             kernel: self.kernel_name(seen.dispatched.kernel),
             core: self.platform.chip().core_name(seen.core),
-            running_ms: seen.running_ns / MILLISECOND_NS,
+            running_ms: seen.for_ns / MILLISECOND_NS,
             budget_ms: self.budget_of(seen) / MILLISECOND_NS,
         }
     }

@@ -11,6 +11,7 @@ use prewire_runtime_core::graph::Queue;
 use prewire_runtime_core::id::SlotIndex;
 use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::slot::Parts;
+use prewire_runtime_core::sync::{Ordering, fence};
 
 /// All cores of a cluster.
 const WHOLE: Parts = Parts(7);
@@ -71,14 +72,17 @@ impl<P: Platform> Round<'_, P> {
 
     /// Takes the oldest MIX task if there is a cluster that it might fit, and sees to it that there will be one if not.
     fn take_cluster_task(&mut self) -> Option<SlotIndex> {
+        self.tell_holding(false);
         let queue = self.graph.queue(Queue::Cluster);
-        if queue.is_empty() {
+        let queued = !queue.is_empty();
+        if !queued && self.group.cluster_task_holders(self.own.index) == 0 {
             if self.own.tracker.has_reserved_cluster() {
                 self.own.tracker.unreserve_cluster();
             }
             return None;
         }
-        if !self.may_find_cluster() {
+        if !queued || !self.may_find_cluster() {
+            // Another instance may hold a task that gets a cluster here sooner.
             if self.own.singles_first == [false; 2] {
                 self.own.tracker.reserve_cluster(WHOLE);
             }
@@ -88,6 +92,28 @@ impl<P: Platform> Round<'_, P> {
         let task = queue.pop()?;
         self.take_in_hand(1);
         Some(task)
+    }
+
+    fn tell_holding(&self, holds: bool) {
+        let told = &self.group.told[self.own.index].holds_cluster_task;
+        if told.load(Ordering::Relaxed) != holds as u64 {
+            told.store(holds as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// If a whole cluster is free here and a sleeping instance holds a MIX task, that instance is to put it back for this one.
+    pub(crate) fn call_holders(&mut self) {
+        let holders = self.group.cluster_task_holders(self.own.index);
+        if holders == 0 || self.own.tracker.whole_clusters() == 0 {
+            return;
+        }
+        self.tell_free();
+        fence(Ordering::SeqCst);
+        let mut sleeping = holders & self.graph.bells.idle();
+        while sleeping != 0 {
+            self.graph.bells.ring(sleeping.trailing_zeros() as usize);
+            sleeping &= sleeping - 1;
+        }
     }
 
     /// Whether a MIX task from the queue may find a cluster here. While a gang waits nothing is held in hand for long, so only a cluster that fits
@@ -116,5 +142,6 @@ impl<P: Platform> Round<'_, P> {
         }
         self.own.tracker.reserve_cluster(parts);
         self.own.cluster_task = Some(task);
+        self.tell_holding(true);
     }
 }

@@ -63,6 +63,7 @@ impl<P: Platform> Round<'_, P> {
             if !(ended && self.platform.poll(port.core) == Condition::Finished(token)) {
                 port.in_flight.dispatched(token);
                 port.running = work;
+                self.group.watched[port.core.index()].hold(Some(token));
                 self.own.tracker.started(place);
                 self.own.dispatches += 1;
                 return;

@@ -45,10 +45,11 @@ impl<P: Platform> Round<'_, P> {
     }
 
     /// What this instance could not place may fit the free cores of one that sleeps.
-    fn pass_wakes_on(&self) {
+    fn pass_wakes_on(&mut self) {
         if self.group.config.instances == 1 {
             return;
         }
+        self.call_holders();
         for queue in [Queue::Cube, Queue::Vector, Queue::Cluster] {
             if !self.graph.queue(queue).is_empty() {
                 self.group.pass_wake_on(queue);
