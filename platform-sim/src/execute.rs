@@ -59,7 +59,7 @@ impl<B: RegisterBus> Shared<B> {
         }
         self.bus.write_condition(core, Condition::Started(token).to_register());
         state.start(token);
-        if behind {
+        if behind && !cfg!(prewire_mutation = "promotion_not_rung") {
             // Only now is it plain that the dispatch before it has ended.
             self.ring(core);
         }
@@ -152,10 +152,8 @@ impl<B: RegisterBus> Shared<B> {
 
     /// Wakes the core's owner if it sleeps, behind a store to the core's condition register.
     pub(crate) fn ring(&self, core: CoreId) {
-        if !cfg!(prewire_mutation = "finish_without_fence") {
-            // The store and the look at the sleepers must not change places; the sleeper has the same fence between its announcement and its look.
-            fence(Ordering::SeqCst);
-        }
+        // The store and the look at the sleepers must not change places; the sleeper has the same fence between its announcement and its look.
+        fence(Ordering::SeqCst);
         let owner = self.graph.owner_of(core);
         if self.graph.bells.idle() >> owner & 1 != 0 {
             self.graph.bells.ring(owner);

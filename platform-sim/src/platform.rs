@@ -18,7 +18,7 @@ impl<B: RegisterBus> Sim<B> {
     ///
     /// # Safety
     /// As for [`Platform::dispatch`].
-    #[cold]
+    #[inline(never)]
     unsafe fn dispatch_with_care(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> bool {
         let shared = &self.shared;
         let state = &shared.cores[core.index()];

@@ -118,24 +118,51 @@ fn kernels_that_compute_do_not_get_more_threads_than_processors() {
     assert!(rig.sim.threads() <= 5, "{} threads were started", rig.sim.threads());
 }
 
+/// Sleeps as the owner of all cores until polling the core says something new.
+fn sleep_until_news(rig: &mut Rig, core: CoreId) -> Transition {
+    let began = std::time::Instant::now();
+    loop {
+        let seen = rig.poll(core);
+        if seen != Transition::None {
+            return seen;
+        }
+        let (sim, graph, mut in_flight) = (&rig.sim, &rig.graph, rig.in_flight[core.index()]);
+        graph.bells.sleep(1, LONG, || in_flight.observe(sim.poll(core)) != Transition::None);
+        assert!(began.elapsed() < LONG / 2, "a wake was lost");
+    }
+}
+
 #[test]
 fn an_owner_that_sleeps_is_woken_by_every_end() {
     let mut rig = Rig::new(chip(1), Engine::Threads, vec![closure(|_| Ok(()))]);
-    let graph = Arc::clone(&rig.graph);
     for task in 0..2000 {
         let core = CoreId(task % 3);
         rig.dispatch(&payload(core, 0, u64::from(task)));
-        let began = std::time::Instant::now();
-        while rig.poll(core) != Transition::RunningEnded {
-            let sim = &rig.sim;
-            let in_flight = rig.in_flight[core.index()];
-            let news = || {
-                let mut state = in_flight;
-                let _ = state.observe(sim.poll(core));
-                state.running.is_none()
-            };
-            graph.bells.sleep(1, LONG, news);
-        }
-        assert!(began.elapsed() < LONG / 2, "a wake was lost");
+        while sleep_until_news(&mut rig, core) != Transition::RunningEnded {}
+    }
+}
+
+/// The first dispatch's end is not plain before the second one's start, so that has to wake the owner too.
+#[test]
+fn an_owner_that_sleeps_is_woken_when_a_pre_loaded_dispatch_starts() {
+    let allowed = Arc::new(AtomicUsize::new(0));
+    let kernel = {
+        let allowed = Arc::clone(&allowed);
+        closure(move |context| {
+            let number = context.payload().task.sequence() as usize;
+            wait_until("the owner allows it", || allowed.load(Ordering::Acquire) >= number);
+            Ok(())
+        })
+    };
+    let mut rig = Rig::new(chip(1), Engine::Threads, vec![kernel]);
+    let core = CoreId(1);
+    for first in (1..200).step_by(2) {
+        rig.dispatch(&payload(core, 0, first));
+        rig.until(core, |in_flight| in_flight.can_preload());
+        rig.dispatch(&payload(core, 0, first + 1));
+        allowed.store(first as usize, Ordering::Release);
+        assert_eq!(sleep_until_news(&mut rig, core), Transition::Promoted);
+        allowed.store(first as usize + 1, Ordering::Release);
+        assert_eq!(sleep_until_news(&mut rig, core), Transition::RunningEnded);
     }
 }
