@@ -53,7 +53,7 @@ fn the_layout_reports_counts_strides_and_append_dimensions() {
     assert_eq!(append(&[4, 4], None), 1);
 }
 
-/// Claims FLUSH-015 (the index map; the files are compared by the writer's tests).
+/// Claims FLUSH-015, with the files in the writer's tests: the index map, in both widths and for every element size.
 #[test]
 fn identity_storage_order_scatters_to_the_worked_places() {
     let geometry = ArrayGeometry::new(&small(), 1).unwrap();
@@ -67,9 +67,19 @@ fn identity_storage_order_scatters_to_the_worked_places() {
     for index in 0..48 {
         assert_eq!(u64::from(scatter.destination_u32(index)), scatter.destination(u64::from(index)));
     }
+    for size in [1, 2, 4, 8] {
+        let image: Vec<u8> = (0..48).flat_map(|value| [value; 8][..size].to_vec()).collect();
+        let mut pool = vec![0xFF; 48 * size];
+        scatter.scatter(0, &image, &mut pool, size);
+        let at = |place: usize| pool[place * size..][..size].to_vec();
+        for (value, place) in [0, 1, 2, 12, 13, 14, 3, 4, 5, 15, 16, 17].into_iter().enumerate() {
+            assert_eq!(at(place), vec![value as u8; size]);
+        }
+        assert_eq!(at(47), vec![47; size]);
+    }
 }
 
-/// Claims FLUSH-016 (the index map).
+/// Claims FLUSH-016, with the files in the writer's tests: the index map.
 #[test]
 fn a_permuted_storage_order_scatters_to_the_worked_places() {
     let config = small().to_builder().storage_order(["t", "x", "y"]).build().unwrap();

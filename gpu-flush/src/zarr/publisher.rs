@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::document::{ArrayDocument, GroupDocument, array_document};
-use crate::config::ArrayConfig;
+use crate::config::{ArrayConfig, CodecConfig};
 use crate::error::Error;
 use crate::geometry::ArrayGeometry;
 use crate::ngff;
@@ -57,6 +57,12 @@ impl Publisher {
     ///
     /// [`Error::InvalidConfig`] when the user's attributes take the name of the OME block.
     pub fn new(config: &ArrayConfig, geometry: &ArrayGeometry, interval: Duration) -> Result<Self, Error> {
+        if matches!(config.codec(), CodecConfig::Lz4 { .. }) {
+            tracing::warn!(
+                array = config.name(),
+                "lz4 is stored as numcodecs.lz4, which zarr-python reads and tensorstore and zarrs do not; zstd is read by all"
+            );
+        }
         let mut nodes = BTreeMap::new();
         let group = |attributes| Node { document: Document::Group(GroupDocument::new(attributes)), changed: true };
         let mut above = Some(config.name());

@@ -206,3 +206,58 @@ fn levels_out_of_range_are_refused_before_anything_is_written() {
     }
     assert!(EngineConfig::default().validate().is_ok());
 }
+
+/// Counts warnings of this crate in the thread it is set for.
+#[derive(Default)]
+struct Warnings(std::sync::Mutex<Vec<String>>);
+
+impl tracing::field::Visit for &Warnings {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.0.lock().unwrap().push(format!("{value:?}"));
+        }
+    }
+}
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN && metadata.target().starts_with("prewire_gpu_flush")
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut { self });
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Claims FLUSH-025; that zarr-python reads it is in the interop tests.
+#[test]
+fn lz4_is_written_as_numcodecs_reads_it() {
+    let input = words((0..4 * 64 * 64u32).map(|index| (index / 9) as u16));
+    let warned = |codec| {
+        let warnings = Arc::new(Warnings::default());
+        let dispatch = tracing::Dispatch::from(Arc::clone(&warnings) as Arc<dyn tracing::Subscriber + Send + Sync>);
+        let objects = tracing::dispatcher::with_default(&dispatch, || stored(&frames(4, 64, 32, codec), 2, &input));
+        let messages = warnings.0.lock().unwrap().clone();
+        (objects, messages)
+    };
+    for level in [1, 9] {
+        let (objects, messages) = warned(CodecConfig::Lz4 { level });
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        assert!(messages[0].contains("tensorstore") && messages[0].contains("zarrs"), "{messages:?}");
+        let codec = &document(&objects, "")["codecs"][0]["configuration"]["codecs"][1];
+        assert_eq!(codec["name"], "numcodecs.lz4");
+        for (index, bytes) in stored_chunks(&objects, 16).into_iter().enumerate() {
+            let (size, block) = bytes.split_first_chunk::<4>().unwrap();
+            assert_eq!(u32::from_le_bytes(*size), 2048);
+            assert_eq!(lz4_flex::block::decompress(block, 2048).unwrap().len(), 2048, "chunk {index}");
+        }
+        assert!(read(&objects, "").bytes == input);
+    }
+    assert!(warned(CodecConfig::Zstd { level: 1 }).1.is_empty());
+}

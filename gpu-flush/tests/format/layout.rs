@@ -77,7 +77,7 @@ fn one_dimension_list_gives_both_orders() {
     }
 }
 
-/// Part of FLUSH-015 and FLUSH-016: the worked places as they stand in the file, for each element size.
+/// Claims FLUSH-015 and FLUSH-016, with the index map in the geometry's tests: the worked places as they stand in the file.
 #[test]
 fn the_worked_places_are_those_of_the_file() {
     let types = [DataType::U8, DataType::U16, DataType::U32, DataType::U64];
@@ -100,7 +100,7 @@ fn the_worked_places_are_those_of_the_file() {
     }
 }
 
-/// Part of FLUSH-017: the files of one slice across epochs equal those of element-by-element appends; the regions are the engine's.
+/// Claims FLUSH-017: regions of 48 elements, and files that do not depend on how the elements came.
 #[test]
 fn one_slice_across_epochs_equals_single_elements() {
     let config = three([0, 4, 6], [2, 2, 3]);
@@ -109,6 +109,9 @@ fn one_slice_across_epochs_equals_single_elements() {
         .map(|step| (step, MemorySink::new()))
         .map(|(step, sink)| {
             let mut writer = create(&config, engine(4), Arc::new(sink.clone()));
+            let geometry = writer.geometry();
+            assert_eq!((geometry.epoch_input_elements, geometry.levels[0].scatter.region_elements()), (48, 48));
+            assert_eq!(geometry.epoch_pool_bytes(), 96);
             // 24 elements first, then 96 that cover half of epoch 0, epoch 1 and half of epoch 2.
             for part in [&input[..48], &input[48..]] {
                 for slice in part.chunks(step) {

@@ -1,8 +1,11 @@
 //! The levels of a store against values that follow from the definition of each method.
 
+use std::sync::Arc;
+
+use prewire_gpu_flush::sink::MemorySink;
 use prewire_gpu_flush::{ArrayConfig, CodecConfig, DataType, Dimension, ReduceMethod};
 
-use crate::support::{Objects, as_words, chunk, dimension, document, read, stored, words};
+use crate::support::{Objects, as_words, chunk, create, dimension, document, engine, read, stored, words};
 
 /// t unbounded, y and x halved; `fold` halves t too.
 fn frames(
@@ -155,7 +158,7 @@ fn one_hot_and_border_windows() {
     assert_eq!((level.shape.as_slice(), level.bytes), (&[1, 2, 3][..], vec![3, 5, 6, 10, 12, 14]));
 }
 
-/// Part of FLUSH-049: the direct and the multiscale path agree; there is one device to compare.
+/// Claims FLUSH-049 on the CPU, the only device there is: the direct and the multiscale path agree.
 #[test]
 fn level_zero_is_the_array_without_levels() {
     let input = words(0..210);
@@ -214,7 +217,7 @@ fn a_partial_epoch_starts_from_zeros() {
     }
 }
 
-/// Part of FLUSH-052: no emission is dropped when the batch is no multiple of the period.
+/// Claims FLUSH-052, with the refusals in the geometry's tests: no emission is dropped when the batch is no multiple of the period.
 #[test]
 fn every_folded_epoch_arrives() {
     let values: Vec<u16> = (0..6).map(|frame| frame * 10).collect();
@@ -224,13 +227,26 @@ fn every_folded_epoch_arrives() {
     assert_eq!(shown[3], [25]);
 }
 
-/// Claims FLUSH-029 as far as a store shows it: level 2's epochs at local epochs 0, 1 and 2 of three batches of three.
+/// Claims FLUSH-029: level 2's epochs stand at local epochs 0, 1 and 2 of three batches of three.
 #[test]
 fn a_levels_place_in_the_batch_may_move() {
+    let config = folding(ReduceMethod::Max, 1).to_builder().levels_max(3).build().unwrap();
     let values: Vec<u16> = (0..12).map(|frame| frame * 4).collect();
-    let shown = folded(&folding(ReduceMethod::Max, 1), 3, &values);
+    let shown = folded(&config, 3, &values);
     assert_eq!(shown[2], [12, 28, 44]);
     assert_eq!(shown[1], [4, 12, 20, 28, 36, 44]);
+    // The batches hold the epochs 0 to 2, 3 to 5, 6 to 8 and 9 to 11; level 2 delivers at 3, 7 and 11.
+    let mut writer = create(&config, engine(3), Arc::new(MemorySink::new()));
+    let frame = words(std::iter::repeat_n(7, 128 * 128));
+    let mut uploads = Vec::new();
+    for _ in 0..4 {
+        for _ in 0..3 {
+            assert!(writer.append(&frame).unwrap().rest.is_empty());
+        }
+        uploads.push(writer.metrics().table_uploads);
+    }
+    assert!(uploads.windows(2).all(|pair| pair[0] < pair[1]), "tables written by batch: {uploads:?}");
+    writer.close().unwrap();
 }
 
 /// FLUSH-046 through a store: the windows of two rows, three different ones, twice in each direction.

@@ -208,7 +208,8 @@ fn zero_copy_writes_are_stable_until_their_fence() {
         let sink = SharedLate(Arc::new(LateSink { page_bytes, ..LateSink::default() }));
         let builder = WriterBuilder::new().array(config.clone(), Arc::new(sink.clone()) as Arc<dyn Sink>);
         let builder = builder.engine(engine(2).force_gate_off(gate_off));
-        let batches = (0..100).map(|batch| vec![if batch % 2 == 0 { 0x00 } else { 0xFF }; 2 * 128 * 128 * 2]);
+        // Two batches of each value, so that either of two slots sees both.
+        let batches = (0..100).map(|batch| vec![if batch / 2 % 2 == 0 { 0x00 } else { 0xFF }; 2 * 128 * 128 * 2]);
         if multi {
             let mut writer = builder.build_multi().unwrap();
             for batch in batches {

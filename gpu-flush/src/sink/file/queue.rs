@@ -233,7 +233,8 @@ impl Queue {
         }
     }
 
-    fn serve(&self) {
+    /// What a thread of the queue does until it is stopped and nothing waits.
+    pub(super) fn serve(&self) {
         let mut state = lock(&self.state);
         loop {
             if let Some(operation) = state.waiting.pop_front() {

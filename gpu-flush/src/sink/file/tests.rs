@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::queue::{OpenFile, Payload, Queue};
 use super::{FileOptions, FileSink};
 use crate::error::Error;
 use crate::sink::{Fence, Sink, StableBytes};
@@ -59,6 +61,7 @@ fn pages() -> Box<Pages> {
     pages
 }
 
+/// Claims FLUSH-057, with the count of what waits in the next test.
 #[test]
 fn every_depth_writes_the_same_shards_and_nothing_stays_pending() {
     let source = pages();
@@ -96,6 +99,37 @@ fn every_depth_writes_the_same_shards_and_nothing_stays_pending() {
             }
         }
     }
+}
+
+/// Part of FLUSH-057: every kind of write is counted while it waits, and none afterwards.
+#[test]
+fn waiting_bytes_count_copies_stable_bytes_and_footers() {
+    let folder = Folder::new();
+    fs::create_dir_all(&folder.0).unwrap();
+    // A queue without threads: what is queued waits until this thread serves it.
+    let queue = Queue::start(0).unwrap();
+    let (partial, path) = (folder.0.join("0.partial"), folder.0.join("0"));
+    let file = fs::File::create(&partial).unwrap();
+    let file = Arc::new(OpenFile::new("c/0".into(), file, partial, path.clone(), false));
+    let source = pages();
+    let mut pending = Vec::new();
+    queue.write(&file, 0, Payload::Copy(queue.copy(&source.0[..4096]))).unwrap();
+    pending.push(queue.pending_bytes());
+    // SAFETY: `source` lives to the end of the test, and nobody writes it.
+    let stable = unsafe { StableBytes::new(source.0[4096..].as_ptr(), 8192) };
+    queue.write(&file, 4096, Payload::Stable(stable)).unwrap();
+    pending.push(queue.pending_bytes());
+    let footer = queue.copy(&source.0[..100]);
+    queue.write(&file, 12_288, Payload::Copy(footer)).unwrap();
+    pending.push(queue.pending_bytes());
+    queue.end(&file).unwrap();
+    assert_eq!(pending, [4096, 12_288, 12_388]);
+    assert!(!queue.retired(1) && !path.exists());
+    queue.stop();
+    queue.serve();
+    assert_eq!(queue.pending_bytes(), 0);
+    assert!(queue.retired(4));
+    assert_eq!(fs::read(path).unwrap(), [&source.0[..12_288], &source.0[..100]].concat());
 }
 
 #[test]
