@@ -4,7 +4,7 @@ use crate::graph_format::{
     ArgumentRecord, BufferRecord, DependencyRecord, EdgeRecord, EdgeSource, EntryRecord, Event, Header, KernelRecord,
     PredicateRecord, RecordedGraph, TaskKind, TaskRecord,
 };
-use crate::unrun::{Nobody, Unrun};
+use crate::unrun::Unrun;
 use crate::{
     Argument, ArgumentTag, ChipSpec, CoreKind, Dependency, Hazards, KernelId, NewTensor, Predicate, Refusal, RingIndex,
     ScopeMode, SubmitError, Submitted, Task, TaskId, Tensor,
@@ -134,7 +134,7 @@ impl Recorder {
         if let (Some(predicate), Some(operand)) = (task.predicated(), &operand) {
             translated = translated.predicate(Predicate { operand, ..*predicate });
         }
-        let submitted = self.unrun.orchestrator.submit(&translated, &mut Nobody::default())?;
+        let submitted = self.unrun.orchestrator.submit(&translated, &mut self.unrun.nobody)?;
         let id = submitted.id;
         self.outputs.clear();
         self.outputs.extend_from_slice(submitted.outputs);
@@ -147,7 +147,7 @@ impl Recorder {
     /// # Errors
     /// What a run would refuse.
     pub fn allocate(&mut self, tensors: &[NewTensor]) -> Result<Submitted<'_>, SubmitError> {
-        let submitted = self.unrun.orchestrator.allocate(tensors, &mut Nobody::default())?;
+        let submitted = self.unrun.orchestrator.allocate(tensors, &mut self.unrun.nobody)?;
         let id = submitted.id;
         self.outputs.clear();
         self.outputs.extend_from_slice(submitted.outputs);

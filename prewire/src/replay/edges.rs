@@ -4,13 +4,13 @@
 //! `Hazards::ReadAfterWrite`, which infers what the recording runtime infers.
 
 use super::prepared::{self, Step};
-use super::{ReplayError, fill};
+use super::{ReplayError, fill, hoist};
 use crate::graph_format::{EdgeSource, RecordedGraph};
-use crate::unrun::{Nobody, Unrun};
+use crate::unrun::Unrun;
 use crate::{
     Argument, ChipSpec, DataType, Dependency, ErrorCode, Hazards, KernelId, Predicate, SubmitError, TaskId, Tensor,
 };
-use prewire_orchestrator::{EdgeLog, EdgeOrigin, Orchestrator, OrchestratorConfig};
+use prewire_orchestrator::{EdgeLog, EdgeOrigin, OrchestratorConfig};
 use prewire_runtime_core::id::RING_COUNT;
 use prewire_runtime_core::kernel::{Kernel, KernelFunction, KernelSet};
 use prewire_runtime_core::tensor::{ArgumentTag, TensorLayout};
@@ -74,20 +74,24 @@ pub fn compare_edges(graph: &RecordedGraph, chip: &ChipSpec) -> Result<EdgeCompa
     }
 }
 
-fn config(graph: &RecordedGraph, edges: u64) -> OrchestratorConfig {
+fn config(graph: &RecordedGraph, edges: u64) -> Result<OrchestratorConfig, ReplayError> {
+    let hoisted = hoist::allocations(graph)?;
     let mut window = [1u64; RING_COUNT];
     let mut heap_bytes = [1u64 << 20; RING_COUNT];
     let mut entries = 64u64;
     for task in graph.tasks() {
-        window[usize::from(task.ring)] += 1;
         entries += 4 * task.arguments.len() as u64;
         let outputs = task.arguments.iter().filter(|argument| argument.tag == ArgumentTag::Output);
-        for output in outputs {
-            // Outputs are padded within their task's packed buffer.
-            heap_bytes[usize::from(task.ring)] += output.layout.bytes() + 4096;
+        // Outputs are padded within their task's packed buffer.
+        let bytes: u64 = outputs.map(|output| output.layout.bytes() + 4096).sum();
+        // An allocation that is made in an outer scope takes room in one of the rings further up.
+        let rings = if hoisted.contains(task.index) { 0..=task.ring } else { task.ring..=task.ring };
+        for ring in rings.map(usize::from) {
+            window[ring] += 1;
+            heap_bytes[ring] += bytes;
         }
     }
-    OrchestratorConfig {
+    Ok(OrchestratorConfig {
         window: window.map(|tasks| (tasks + 1).next_power_of_two().max(4)),
         heap_bytes: heap_bytes.map(u64::next_power_of_two),
         edges: [edges; RING_COUNT],
@@ -96,7 +100,7 @@ fn config(graph: &RecordedGraph, edges: u64) -> OrchestratorConfig {
         no_progress: Duration::from_millis(10),
         record: true,
         ..OrchestratorConfig::default()
-    }
+    })
 }
 
 /// Kernels at the numbers they have in the recording.
@@ -119,7 +123,7 @@ fn kernel_set(graph: &RecordedGraph) -> Result<(Arc<KernelSet>, HashMap<u16, Ker
 /// Submits the whole graph, and returns what was found and the ids that the tasks got.
 fn infer(graph: &RecordedGraph, chip: &ChipSpec, edges: u64) -> Result<(EdgeLog, Vec<TaskId>), ReplayError> {
     let (kernels, ids) = kernel_set(graph)?;
-    let mut unrun = Unrun::new(config(graph, edges), chip, kernels)?;
+    let mut unrun = Unrun::new(config(graph, edges)?, chip, kernels)?;
     let mut external = Vec::with_capacity(graph.header.buffers.len());
     for (number, record) in graph.header.buffers.iter().enumerate() {
         if record.producer.is_some() {
@@ -133,25 +137,28 @@ fn infer(graph: &RecordedGraph, chip: &ChipSpec, edges: u64) -> Result<(EdgeLog,
         external.push(Some(whole.map_err(failed)?));
     }
     let mut prepared = prepared::prepare(graph, &ids, &external)?;
-    let mut ids = Vec::with_capacity(prepared.tasks);
+    let mut ids = vec![TaskId::NONE; prepared.tasks];
     let steps = std::mem::take(&mut prepared.steps);
     for step in &steps {
-        let submitted = submit(&mut unrun.orchestrator, step, &mut prepared.tensors, &ids);
-        ids.extend(submitted.map_err(|error| ReplayError::Inference { task: ids.len(), error })?);
+        let submitted = submit(&mut unrun, step, &mut prepared.tensors, &ids);
+        if let Some((index, id)) = submitted.map_err(|error| ReplayError::Inference { task: step.index(), error })? {
+            ids[index as usize] = id;
+        }
     }
     Ok((unrun.orchestrator.log().clone(), ids))
 }
 
 fn submit(
-    orchestrator: &mut Orchestrator,
+    unrun: &mut Unrun,
     step: &Step,
     tensors: &mut [Tensor],
     ids: &[TaskId],
-) -> Result<Option<TaskId>, SubmitError> {
-    let (submitted, views) = match step {
+) -> Result<Option<(u32, TaskId)>, SubmitError> {
+    let Unrun { orchestrator, nobody, .. } = unrun;
+    let (index, submitted, views) = match step {
         Step::Open(mode) => return orchestrator.open_scope(*mode).map(|()| None),
         Step::Close => return orchestrator.close_scope().map(|()| None),
-        Step::Allocate { outputs, views } => (orchestrator.allocate(outputs, &mut Nobody::default())?, views),
+        Step::Allocate { index, outputs, views } => (*index, orchestrator.allocate(outputs, nobody)?, views),
         Step::Task(task) => {
             let arguments: Vec<Argument<'_>> = task.arguments.iter().map(|source| source.argument(tensors)).collect();
             let named: Vec<Dependency> = task
@@ -168,11 +175,11 @@ fn submit(
                     target: predicate.target,
                 });
             }
-            (orchestrator.submit(&built, &mut Nobody::default())?, &task.views)
+            (task.index, orchestrator.submit(&built, nobody)?, &task.views)
         }
     };
     fill(tensors, views, submitted.outputs)?;
-    Ok(Some(submitted.id))
+    Ok(Some((index, submitted.id)))
 }
 
 /// By pair: how it was found, and the first argument it was found for.

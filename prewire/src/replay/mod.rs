@@ -1,6 +1,10 @@
 //! Runs a recorded graph again: the same scopes, tasks, tensors and named dependencies, with kernels that do nothing or take a time.
+//!
+//! A recording may use what a task allocated after the end of that task's scope, which its runtime does not check and ours refuses. Allocations that
+//! are used so are made in the scope that outlives their uses instead.
 
 mod edges;
+mod hoist;
 mod kernels;
 mod prepared;
 
@@ -27,8 +31,12 @@ pub enum ReplayError {
     Kernel { name: String, error: RegisterError },
     #[error("task {task}, argument {argument}: {error}")]
     Tensor { task: u32, argument: usize, error: crate::TensorError },
+    #[error(
+        "task {task} uses buffer {buffer} of task {owner} after the end of that task's scope; only allocations can be moved out of their scope"
+    )]
+    OutlivesScope { task: u32, buffer: u32, owner: u32 },
     #[error("the edges could not be inferred at task {task}: {error}")]
-    Inference { task: usize, error: SubmitError },
+    Inference { task: u32, error: SubmitError },
     #[error(transparent)]
     OutOfMemory(#[from] prewire_runtime_core::memory::OutOfMemory),
 }
@@ -40,10 +48,9 @@ pub struct Replay {
     steps: Vec<Step>,
     /// Every tensor that an argument names; those in memory that the runtime allocates are filled in as their owners are submitted.
     tensors: Vec<Tensor>,
-    /// Ids of the tasks submitted so far in this run.
+    /// Ids of the tasks submitted so far in this run, by their numbers in the recording.
     ids: Vec<TaskId>,
     named: Vec<Dependency>,
-    tasks: usize,
     _buffers: Vec<Buffer>,
 }
 
@@ -70,9 +77,8 @@ impl Replay {
         }
         let prepared = prepared::prepare(graph, &kernels, &external)?;
         Ok(Replay {
-            ids: Vec::with_capacity(prepared.tasks),
+            ids: vec![TaskId::NONE; prepared.tasks],
             named: Vec::with_capacity(prepared.most_named),
-            tasks: prepared.tasks,
             steps: prepared.steps,
             tensors: prepared.tensors,
             _buffers: buffers,
@@ -81,7 +87,7 @@ impl Replay {
 
     /// How many tasks there are.
     pub fn tasks(&self) -> usize {
-        self.tasks
+        self.ids.len()
     }
 
     /// Submits everything; for the orchestration of a [`Runtime::run`].
@@ -97,16 +103,17 @@ impl Replay {
     /// # Errors
     /// As [`Replay::submit`].
     pub fn submit_with(&mut self, run: &mut Run<'_>, submitted: &mut dyn FnMut(usize)) -> Result<(), SubmitError> {
-        self.ids.clear();
+        let mut done = 0;
         for step in &self.steps {
             match step {
                 Step::Open(mode) => run.open_scope(*mode)?,
                 Step::Close => run.close_scope()?,
-                Step::Allocate { outputs, views } => {
+                Step::Allocate { index, outputs, views } => {
                     let allocated = run.allocate(outputs)?;
-                    self.ids.push(allocated.id);
+                    self.ids[*index as usize] = allocated.id;
                     fill(&mut self.tensors, views, allocated.outputs)?;
-                    submitted(self.ids.len());
+                    done += 1;
+                    submitted(done);
                 }
                 Step::Task(task) => {
                     self.named.clear();
@@ -120,8 +127,9 @@ impl Replay {
                         5..=8 => submit_one::<8>(run, task, &mut self.tensors, &self.named),
                         _ => submit_one::<MAX_TENSORS>(run, task, &mut self.tensors, &self.named),
                     }?;
-                    self.ids.push(id);
-                    submitted(self.ids.len());
+                    self.ids[task.index as usize] = id;
+                    done += 1;
+                    submitted(done);
                 }
             }
         }
@@ -173,3 +181,6 @@ fn fill(tensors: &mut [Tensor], views: &[prepared::View], outputs: &[Tensor]) ->
 
 /// A task of a kind that needs no references, so that it can be kept.
 type Kept = Task<'static>;
+
+#[cfg(test)]
+mod tests;

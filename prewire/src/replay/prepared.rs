@@ -1,6 +1,6 @@
 //! What of a replay is the same in every run: which tensor each argument names, and how it comes to be.
 
-use super::{Kept, ReplayError};
+use super::{Kept, ReplayError, hoist};
 use crate::graph_format::{ArgumentRecord, Event, RecordedGraph, TaskKind, TaskRecord};
 use crate::{
     Argument, Buffer, DataType, EdgeFlags, KernelId, NewTensor, Scalar, ScopeMode, Task, Tensor, TensorLayout,
@@ -15,13 +15,26 @@ use std::collections::HashMap;
 pub(super) enum Step {
     Open(ScopeMode),
     Close,
-    Allocate { outputs: Vec<NewTensor>, views: Vec<View> },
+    Allocate { index: u32, outputs: Vec<NewTensor>, views: Vec<View> },
     Task(Box<PreparedTask>),
+}
+
+impl Step {
+    /// The number of the task in the recording; 0 for a scope.
+    pub(super) fn index(&self) -> u32 {
+        match self {
+            Step::Open(_) | Step::Close => 0,
+            Step::Allocate { index, .. } => *index,
+            Step::Task(task) => task.index,
+        }
+    }
 }
 
 /// A task without what changes from run to run.
 #[derive(Debug)]
 pub(super) struct PreparedTask {
+    /// Its number in the recording.
+    pub(super) index: u32,
     pub(super) task: Kept,
     pub(super) arguments: Vec<Source>,
     pub(super) scalars: Vec<Scalar>,
@@ -162,41 +175,44 @@ pub(super) fn prepare(
             table.allocated.insert(argument.buffer, argument.layout);
         }
     }
+    let hoisted = hoist::allocations(graph)?;
     let mut steps = Vec::with_capacity(graph.events.len());
-    for event in &graph.events {
+    for (place, event) in graph.events.iter().enumerate() {
+        steps.extend(hoisted.before(place).map(|task| allocation(task)));
         steps.push(match event {
             Event::ScopeBegin { manual: false } => Step::Open(ScopeMode::Automatic),
             Event::ScopeBegin { manual: true } => Step::Open(ScopeMode::Manual),
             Event::ScopeEnd => Step::Close,
-            Event::Task(task) if task.kind == TaskKind::Allocation => {
-                let outputs = task.arguments.iter();
-                let outputs = outputs.map(|output| NewTensor::new(output.layout.shape(), output.layout.data_type()));
-                Step::Allocate { outputs: outputs.collect(), views: Vec::new() }
-            }
+            Event::Task(task) if hoisted.contains(task.index) => continue,
+            Event::Task(task) if task.kind == TaskKind::Allocation => allocation(task),
             Event::Task(task) => Step::Task(Box::new(prepare_task(&mut table, task, kernels)?)),
         });
     }
     // Only now is it known what every buffer is seen as.
     let tasks: Vec<&TaskRecord> = table.graph.tasks().collect();
-    let mut index = 0;
     let mut most_named = 0;
     for step in &mut steps {
-        let views = match step {
+        let (index, views) = match step {
             Step::Open(_) | Step::Close => continue,
-            Step::Allocate { views, .. } => views,
+            Step::Allocate { index, views, .. } => (*index, views),
             Step::Task(task) => {
                 most_named = most_named.max(task.named.len());
-                &mut task.views
+                (task.index, &mut task.views)
             }
         };
-        let outputs = tasks[index].arguments.iter().filter(|argument| argument.tag == ArgumentTag::Output);
+        let outputs = tasks[index as usize].arguments.iter().filter(|argument| argument.tag == ArgumentTag::Output);
         for (number, output) in outputs.enumerate() {
             let of_buffer = table.views.remove(&output.buffer).unwrap_or_default();
             views.extend(of_buffer.into_iter().map(|view| View { output: number as u16, ..view }));
         }
-        index += 1;
     }
-    Ok(Prepared { steps, tensors: table.tensors, tasks: index, most_named })
+    Ok(Prepared { steps, tasks: tasks.len(), tensors: table.tensors, most_named })
+}
+
+fn allocation(task: &TaskRecord) -> Step {
+    let outputs = task.arguments.iter();
+    let outputs = outputs.map(|output| NewTensor::new(output.layout.shape(), output.layout.data_type())).collect();
+    Step::Allocate { index: task.index, outputs, views: Vec::new() }
 }
 
 fn prepare_task(
@@ -224,6 +240,7 @@ fn prepare_task(
         }
     };
     Ok(PreparedTask {
+        index: record.index,
         task: kept(record, kernels),
         arguments,
         scalars: record.scalars.iter().map(|&cell| Scalar(cell)).collect(),

@@ -10,12 +10,14 @@ use prewire_runtime_core::id::BufferId;
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::memory::{DeviceMemory, OutOfMemory};
 use prewire_runtime_core::waiting::Blocking;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// An orchestrator with nobody behind it, in the one run that it ever has. Its memory is only addresses.
 #[derive(Debug)]
 pub(crate) struct Unrun {
     pub(crate) orchestrator: Orchestrator,
+    pub(crate) nobody: Nobody,
     memory: Arc<Addresses>,
 }
 
@@ -31,7 +33,7 @@ impl Unrun {
         let mut orchestrator = Orchestrator::new(config, graph.clone(), memory.clone(), chip)?;
         graph.run.begin(RUN);
         orchestrator.begin_run(RUN, kernels, true);
-        Ok(Unrun { orchestrator, memory })
+        Ok(Unrun { orchestrator, nobody: Nobody { graph, now_ns: Cell::new(0) }, memory })
     }
 
     /// New external memory: its address and its key.
@@ -41,15 +43,17 @@ impl Unrun {
     }
 }
 
-/// Nothing ever moves: a wait means that there is too little room, and the orchestrator says so as soon as its patience, in a time of its own, is over.
-#[derive(Debug, Default)]
+/// Waits by forgetting what is ready: nothing will ever run it, and while something is ready the orchestrator trusts that room comes of it. Time
+/// passes with each look at the clock, so that a wait without hope ends at once.
+#[derive(Debug)]
 pub(crate) struct Nobody {
-    now_ns: std::cell::Cell<u64>,
+    graph: Arc<Graph>,
+    now_ns: Cell<u64>,
 }
 
 impl Blocking for Nobody {
-    fn round(&mut self, look: &mut dyn FnMut() -> bool) -> bool {
-        look();
+    fn round(&mut self, _look: &mut dyn FnMut() -> bool) -> bool {
+        self.graph.clear_queues();
         false
     }
 
