@@ -2,6 +2,7 @@
 
 use crate::Orchestrator;
 use crate::index::Access;
+use crate::submit::Parties;
 use crate::waiting::Waiting;
 use prewire_runtime_core::consumers::Ending;
 use prewire_runtime_core::edge::EdgeFlags;
@@ -54,7 +55,7 @@ impl Orchestrator {
     /// The one element as a tensor, and its address.
     fn element(&mut self, tensor: &Tensor, indices: &[u32]) -> Result<(Tensor, u64), SubmitError> {
         self.check_run()?;
-        if !self.is_usable(tensor) {
+        if !self.parties().validity.is_usable(tensor) {
             let refusal = self.unusable(0, tensor);
             return Err(self.refuse(refusal));
         }
@@ -63,7 +64,7 @@ impl Orchestrator {
             Err(error) => return Err(self.refuse(Refusal::View { error })),
         };
         match tensor.view(&[1; MAX_DIMENSIONS][..indices.len()], indices) {
-            Ok(element) => Ok((self.external.rekeyed(&element).unwrap_or(element), address)),
+            Ok(element) => Ok((self.external.rekeyed(&element), address)),
             Err(error) => Err(self.refuse(Refusal::View { error })),
         }
     }
@@ -81,7 +82,7 @@ impl Orchestrator {
         }
         // Nothing is reclaimed before all of them have ended, so one look-up is enough.
         self.look_up_nothing();
-        let (index, mut producers, _) = self.producers();
+        let Parties { index, mut producers, .. } = self.parties();
         producers.creator(element, true, 0);
         for &access in accesses {
             index.probe(element, access, 0, &mut producers);

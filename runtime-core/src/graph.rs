@@ -11,7 +11,7 @@ use crate::ready::ReadyRing;
 use crate::run::RunState;
 use crate::slot::{NO_CAUSE, Shape, Slot, SlotTable, TaskFlags};
 use crate::sync::{AtomicU64, CachePadded, Ordering, UnsafeCell, fence_behind_rmw};
-use crate::tensor::TensorArgument;
+use crate::tensor::{ArgumentTag, Tensor, TensorArgument};
 use crate::waiting::Bells;
 
 /// How large the tables are.
@@ -81,6 +81,16 @@ impl ArgumentArena {
     pub unsafe fn write(&self, unit: u32, value: ArgumentUnit) {
         // SAFETY: by contract nobody else can see the unit.
         self.0[unit as usize].with_mut(|cell| unsafe { *cell = value });
+    }
+
+    /// Writes a unit that is a tensor, in place.
+    ///
+    /// # Safety
+    /// As for [`ArgumentArena::write`].
+    #[inline]
+    pub unsafe fn write_tensor(&self, unit: u32, tensor: &Tensor, tag: ArgumentTag) {
+        // SAFETY: by contract nobody else can see the unit.
+        self.0[unit as usize].with_mut(|cell| unsafe { (*cell).tensor = TensorArgument::new(tensor, tag) });
     }
 
     /// How many units there are.

@@ -173,6 +173,8 @@ pub struct Task<'a> {
     pub(crate) predicate: Option<Predicate<'a>>,
     pub(crate) budget: Option<Duration>,
     pub(crate) mistake: Option<Mistake>,
+    /// Whether anything was said about the task beyond one kernel, arguments and dependencies.
+    pub(crate) special: bool,
 }
 
 /// The first mistake made while a task was built; the orchestrator turns it into a refusal.
@@ -200,6 +202,7 @@ impl<'a> Task<'a> {
             predicate: None,
             budget: None,
             mistake: None,
+            special: false,
         }
     }
 
@@ -259,6 +262,7 @@ impl<'a> Task<'a> {
             return self.mistaken(Mistake::Blocks(blocks));
         }
         self.blocks = blocks;
+        self.special = true;
         self
     }
 
@@ -266,6 +270,7 @@ impl<'a> Task<'a> {
     #[must_use]
     pub const fn sync_start(mut self) -> Self {
         self.gang = true;
+        self.special = true;
         self
     }
 
@@ -280,6 +285,7 @@ impl<'a> Task<'a> {
     #[must_use]
     pub const fn placement(mut self, placement: Placement) -> Self {
         self.placement = placement;
+        self.special = true;
         self
     }
 
@@ -287,6 +293,7 @@ impl<'a> Task<'a> {
     #[must_use]
     pub const fn predicate(mut self, predicate: Predicate<'a>) -> Self {
         self.predicate = Some(predicate);
+        self.special = true;
         self
     }
 
@@ -297,12 +304,14 @@ impl<'a> Task<'a> {
             return self.mistaken(Mistake::ZeroBudget);
         }
         self.budget = Some(budget);
+        self.special = true;
         self
     }
 
     const fn mistaken(mut self, mistake: Mistake) -> Self {
         if self.mistake.is_none() {
             self.mistake = Some(mistake);
+            self.special = true;
         }
         self
     }
@@ -322,14 +331,10 @@ impl<'a> Task<'a> {
         self.dummy
     }
 
-    /// Whether the task is one block for any core, with no predicate and no budget of its own, and not a gang.
+    /// Whether nothing was said about the task beyond its kernels, arguments and dependencies: one block for any core, no mistake.
     #[inline]
     pub const fn is_ordinary(&self) -> bool {
-        self.blocks == 1
-            && !self.gang
-            && matches!(self.placement, Placement::Any)
-            && self.predicate.is_none()
-            && self.budget.is_none()
+        !self.special
     }
 
     /// The tensor arguments.

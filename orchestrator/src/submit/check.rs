@@ -118,7 +118,7 @@ impl Orchestrator {
     /// Checks everything but the tensor arguments, which are checked as they are looked up.
     #[inline]
     pub(crate) fn check(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Box<Unfit>> {
-        if let Some(mistake) = task.first_mistake() {
+        if let (false, Some(mistake)) = (task.is_ordinary(), task.first_mistake()) {
             return Err(refusal_of(mistake));
         }
         let kernels = task.kernels_named();
@@ -222,17 +222,6 @@ impl Orchestrator {
         Err(Refusal::Core { core: u32::from(core.0), problem }.into())
     }
 
-    /// Whether a tensor may be used now: its scope is open, or it is memory that is registered, and the chip knows its element type.
-    #[inline]
-    pub(crate) fn is_usable(&self, tensor: &Tensor) -> bool {
-        let alive = if tensor.scope() == Tensor::NO_SCOPE {
-            tensor.buffer().is_external() && self.external.has(tensor)
-        } else {
-            self.scopes.is_open(tensor.scope())
-        };
-        alive && self.knows(tensor.data_type())
-    }
-
     /// What is wrong with a tensor that is not usable.
     #[cold]
     pub(crate) fn unusable(&self, argument: usize, tensor: &Tensor) -> Refusal {
@@ -252,9 +241,9 @@ impl Orchestrator {
         self.known_types >> data_type.index() & 1 != 0
     }
 
-    fn check_predicate(&self, task: &Task<'_>) -> Result<(), Refusal> {
+    fn check_predicate(&mut self, task: &Task<'_>) -> Result<(), Refusal> {
         let Some(predicate) = task.predicated() else { return Ok(()) };
-        if !self.is_usable(predicate.operand) {
+        if !self.parties().validity.is_usable(predicate.operand) {
             return Err(self.unusable(task.tensors_named().len(), predicate.operand));
         }
         let data_type = predicate.operand.data_type();

@@ -1,5 +1,6 @@
 //! Joins: a region with many readers gets a task that waits for them all, so that a later writer needs one edge and not one for each.
 
+use super::look_up::Parties;
 use crate::Orchestrator;
 
 impl Orchestrator {
@@ -16,7 +17,7 @@ impl Orchestrator {
     fn join(&mut self, crowd: crate::index::Crowd) {
         self.scratch.planned.clear();
         self.look_up_nothing();
-        let (index, mut producers, _) = self.producers();
+        let Parties { index, mut producers, .. } = self.parties();
         index.probe_join(crowd, &mut producers);
         let mut plan = super::Plan::dummy();
         if self.admit(&mut plan).is_ok() {

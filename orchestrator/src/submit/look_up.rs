@@ -3,10 +3,12 @@
 use super::{Plan, Unfit};
 use crate::Orchestrator;
 use crate::edge_set::EdgeSet;
-use crate::index::{Access, Findings, Found, Hazard, Index};
+use crate::external::External;
+use crate::index::{Access, Findings, Found, Hazard, Hazards, Index};
 use crate::log::{EdgeOrigin, LoggedEdge};
 use crate::orchestrator::Creator;
 use crate::rings::Rings;
+use crate::scopes::Scopes;
 use prewire_runtime_core::edge::EdgeFlags;
 use prewire_runtime_core::error::Refusal;
 use prewire_runtime_core::graph::Graph;
@@ -16,6 +18,34 @@ use prewire_runtime_core::task::{Argument, Dependency, Task};
 use prewire_runtime_core::tensor::Tensor;
 
 const KEPT: EdgeFlags = EdgeFlags::WAIT.union(EdgeFlags::RETAIN);
+
+/// What a look-up works with.
+pub(crate) struct Parties<'a> {
+    pub(crate) index: &'a mut Index,
+    pub(crate) producers: Producers<'a>,
+    pub(crate) validity: Validity<'a>,
+}
+
+/// What decides whether a tensor may be used now.
+#[derive(Clone, Copy)]
+pub(crate) struct Validity<'a> {
+    pub(crate) external: &'a External,
+    scopes: &'a Scopes,
+    known_types: u32,
+}
+
+impl Validity<'_> {
+    /// Whether the tensor's scope is open, or it is memory that is registered, and the chip's kernels know its element type.
+    #[inline]
+    pub(crate) fn is_usable(&self, tensor: &Tensor) -> bool {
+        let alive = if tensor.scope() == Tensor::NO_SCOPE {
+            tensor.buffer().is_external() && self.external.has(tensor)
+        } else {
+            self.scopes.is_open(tensor.scope())
+        };
+        alive && self.known_types >> tensor.data_type().index() & 1 != 0
+    }
+}
 
 /// Collects the producers of one task.
 pub(crate) struct Producers<'a> {
@@ -123,72 +153,73 @@ impl Orchestrator {
     /// An argument that cannot be used, an explicit dependency on a task that is not one of this run.
     #[inline]
     pub(crate) fn examine(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Box<Unfit>> {
-        self.scratch.planned.clear();
-        plan.bytes = 0;
-        for (number, argument) in task.tensors_named().iter().enumerate() {
-            match argument {
-                Argument::Input(tensor) | Argument::InOut(tensor) | Argument::NoDependency(tensor) => {
-                    if !self.is_usable(tensor) {
-                        return Err(self.unusable(number, tensor).into());
-                    }
-                }
-                Argument::OutputExisting(tensor) => {
-                    if !self.is_usable(tensor) {
-                        return Err(self.unusable(number, tensor).into());
-                    }
-                    plan.overwrites |= !tensor.owner().is_none();
-                }
-                Argument::Output(output) => plan.bytes = self.plan_output(number, output, plan.bytes)?,
-            }
-        }
-        self.look_up(task, plan)
-    }
-
-    /// Finds the producers of a task whose arguments have been checked.
-    ///
-    /// # Errors
-    /// An explicit dependency on a task that is not one of this run.
-    #[inline]
-    pub(crate) fn look_up(&mut self, task: &Task<'_>, plan: &Plan) -> Result<(), Box<Unfit>> {
         self.look_up_nothing();
+        self.scratch.planned.clear();
         if !task.dependencies_named().is_empty() {
             self.look_up_dependencies(task.dependencies_named())?;
         }
-        if self.scopes.innermost().manual {
-            self.look_up_manual(task, plan);
-            return Ok(());
-        }
         let predicated = plan.flags.has(TaskFlags::PREDICATE);
-        let (index, mut producers, external) = self.producers();
+        let manual = self.scopes.innermost().manual;
+        // What a manual scope writes is known to later automatic tasks, but not where everything is to be inferred as upstream does.
+        let entered = self.config.hazards != Hazards::ReadAfterWrite;
+        let mut outputs = false;
+        let Parties { index, mut producers, validity } = self.parties();
         for (number, argument) in task.tensors_named().iter().enumerate() {
             let (tensor, access) = match *argument {
-                Argument::Input(tensor) => (tensor, Access::Read),
-                Argument::InOut(tensor) => (tensor, Access::Update),
-                Argument::OutputExisting(tensor) if predicated => (tensor, Access::Update),
-                Argument::OutputExisting(tensor) => (tensor, Access::Overwrite),
-                Argument::NoDependency(tensor) => {
-                    producers.creator(tensor, true, number);
+                Argument::Input(tensor) => (tensor, Some(Access::Read)),
+                Argument::InOut(tensor) => (tensor, Some(Access::Update)),
+                Argument::OutputExisting(tensor) if predicated => (tensor, Some(Access::Update)),
+                Argument::OutputExisting(tensor) => (tensor, Some(Access::Overwrite)),
+                Argument::NoDependency(tensor) => (tensor, None),
+                Argument::Output(_) => {
+                    outputs = true;
                     continue;
                 }
-                Argument::Output(_) => continue,
             };
-            if !tensor.owner().is_none() {
-                producers.creator(tensor, access != Access::Overwrite || !tensor.fills_buffer(), number);
+            if !validity.is_usable(tensor) {
+                return Err(self.unusable(number, tensor).into());
             }
-            if external.is_merged() {
-                let rekeyed = external.rekeyed(tensor);
-                index.probe(rekeyed.as_ref().unwrap_or(tensor), access, number, &mut producers);
-            } else {
-                index.probe(tensor, access, number, &mut producers);
+            if manual {
+                producers.keep(tensor);
+                if let (true, Some(access @ (Access::Overwrite | Access::Update))) = (entered, access) {
+                    index.probe(&validity.external.rekeyed(tensor), access, number, &mut Ignore);
+                }
+                continue;
+            }
+            if !tensor.owner().is_none() {
+                let overwrites = access == Some(Access::Overwrite);
+                plan.overwrites |= overwrites;
+                producers.creator(tensor, !overwrites || !tensor.fills_buffer(), number);
+            }
+            if let Some(access) = access {
+                if validity.external.is_merged() {
+                    index.probe(&validity.external.rekeyed(tensor), access, number, &mut producers);
+                } else {
+                    index.probe(tensor, access, number, &mut producers);
+                }
             }
         }
-        if predicated && let Some(predicate) = task.predicated() {
-            let (operand, number) = (predicate.operand, task.tensors_named().len());
-            producers.creator(operand, true, number);
-            let rekeyed = external.rekeyed(operand);
-            index.probe(rekeyed.as_ref().unwrap_or(operand), Access::Read, number, &mut producers);
+        if predicated {
+            self.look_up_operand(task, manual);
+        }
+        if outputs {
+            self.plan_outputs(task, plan)?;
         }
         Ok(())
+    }
+
+    /// A predicate's operand is an argument with the dependencies of an input.
+    #[cold]
+    fn look_up_operand(&mut self, task: &Task<'_>, manual: bool) {
+        let Some(predicate) = task.predicated() else { return };
+        let (operand, number) = (predicate.operand, task.tensors_named().len());
+        let Parties { index, mut producers, validity } = self.parties();
+        if manual {
+            producers.keep(operand);
+        } else {
+            producers.creator(operand, true, number);
+            index.probe(&validity.external.rekeyed(operand), Access::Read, number, &mut producers);
+        }
     }
 
     /// Begins a look-up that finds nothing.
@@ -202,9 +233,9 @@ impl Orchestrator {
         self.index.begin();
     }
 
-    /// The index, what collects for the next task of the innermost scope, and the external memory, side by side.
+    /// The parties to a look-up, side by side.
     #[inline]
-    pub(crate) fn producers(&mut self) -> (&mut Index, Producers<'_>, &crate::external::External) {
+    pub(crate) fn parties(&mut self) -> Parties<'_> {
         let log = if self.config.record {
             Some(Log {
                 graph: &self.graph,
@@ -221,29 +252,8 @@ impl Orchestrator {
             creators: &self.creators,
             log,
         };
-        (&mut self.index, producers, &self.external)
-    }
-
-    #[cold]
-    fn look_up_manual(&mut self, task: &Task<'_>, plan: &Plan) {
-        let (index, mut producers, external) = self.producers();
-        let predicated = plan.flags.has(TaskFlags::PREDICATE);
-        for (number, argument) in task.tensors_named().iter().enumerate() {
-            let (tensor, write) = match *argument {
-                Argument::Input(tensor) | Argument::NoDependency(tensor) => (tensor, None),
-                Argument::OutputExisting(tensor) if !predicated => (tensor, Some(Access::Overwrite)),
-                Argument::OutputExisting(tensor) | Argument::InOut(tensor) => (tensor, Some(Access::Update)),
-                Argument::Output(_) => continue,
-            };
-            producers.keep(tensor);
-            if let Some(access) = write {
-                let rekeyed = external.rekeyed(tensor);
-                index.probe(rekeyed.as_ref().unwrap_or(tensor), access, number, &mut Ignore);
-            }
-        }
-        if predicated && let Some(predicate) = task.predicated() {
-            producers.keep(predicate.operand);
-        }
+        let validity = Validity { external: &self.external, scopes: &self.scopes, known_types: self.known_types };
+        Parties { index: &mut self.index, producers, validity }
     }
 
     /// Adds the producers that the user named. A producer that is already reclaimed is done; whether it failed is still known.
@@ -268,8 +278,7 @@ impl Orchestrator {
             let producer = ring.slot_of(sequence);
             // A dependency that is named waits, and carries failure.
             let flags = flags.union(EdgeFlags::WAIT).union(EdgeFlags::DATA);
-            let (_, mut producers, _) = self.producers();
-            producers.add(producer, flags, EdgeOrigin::Explicit, None);
+            self.parties().producers.add(producer, flags, EdgeOrigin::Explicit, None);
         }
         Ok(())
     }

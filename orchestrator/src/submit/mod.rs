@@ -9,6 +9,7 @@ mod wire;
 
 pub(crate) use admit::Shortage;
 pub(crate) use check::{Plan, Unfit};
+pub(crate) use look_up::Parties;
 pub(crate) use outputs::PlannedOutput;
 
 use crate::Orchestrator;
@@ -110,7 +111,7 @@ impl Orchestrator {
             self.make_room(shortage, &mut waiting, blocking)?;
             match task {
                 Some(task) => {
-                    if let Err(unfit) = self.look_up(task, plan) {
+                    if let Err(unfit) = self.examine(task, plan) {
                         return Err(self.unfit(*unfit));
                     }
                 }

@@ -1,9 +1,10 @@
 //! The tensors that the runtime allocates for a task: where they lie in its packed buffer, and what they hold at first.
 
+use super::Plan;
 use crate::Orchestrator;
 use prewire_runtime_core::error::Refusal;
 use prewire_runtime_core::id::{BufferId, TaskId};
-use prewire_runtime_core::task::{NewTensor, OUTPUT_ALIGNMENT_BYTES, Scalar};
+use prewire_runtime_core::task::{Argument, NewTensor, OUTPUT_ALIGNMENT_BYTES, Scalar, Task};
 use prewire_runtime_core::tensor::{MAX_DIMENSIONS, Tensor, TensorError, TensorLayout};
 
 /// An output that is to be allocated.
@@ -16,8 +17,19 @@ pub(crate) struct PlannedOutput {
 }
 
 impl Orchestrator {
-    /// Plans an output behind the `bytes` bytes of those before it. Returns the bytes of all of them together.
+    /// Plans the outputs of a task.
     #[inline(never)]
+    pub(crate) fn plan_outputs(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Refusal> {
+        plan.bytes = 0;
+        for (number, argument) in task.tensors_named().iter().enumerate() {
+            if let Argument::Output(output) = argument {
+                plan.bytes = self.plan_output(number, output, plan.bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans an output behind the `bytes` bytes of those before it. Returns the bytes of all of them together.
     pub(crate) fn plan_output(&mut self, argument: usize, output: &NewTensor, bytes: u64) -> Result<u64, Refusal> {
         if output.dimensions() > MAX_DIMENSIONS {
             let error = TensorError::TooManyDimensions { dimensions: output.dimensions() };

@@ -10,7 +10,7 @@ use prewire_runtime_core::graph::ArgumentUnit;
 use prewire_runtime_core::id::{EdgeIndex, SlotIndex, TaskId};
 use prewire_runtime_core::slot::{NO_CAUSE, TaskBody, TaskExtra, TaskFlags};
 use prewire_runtime_core::task::{Argument, Task};
-use prewire_runtime_core::tensor::{ArgumentTag, Tensor, TensorArgument};
+use prewire_runtime_core::tensor::{ArgumentTag, Tensor};
 
 impl Orchestrator {
     /// Makes the admitted task and publishes it. Nothing can fail from here on.
@@ -124,9 +124,8 @@ impl Orchestrator {
                 Argument::NoDependency(tensor) => (tensor, ArgumentTag::NoDependency),
                 Argument::Output(_) => (outputs.next().expect("every output was made"), ArgumentTag::Output),
             };
-            let value = ArgumentUnit { tensor: TensorArgument::new(tensor, tag) };
             // SAFETY: the unit belongs to the task that is being made.
-            unsafe { self.graph.arguments.write(unit, value) };
+            unsafe { self.graph.arguments.write_tensor(unit, tensor, tag) };
             unit += 1;
         }
         for scalars in task.scalars_named().chunks(8) {
