@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use prewire_gpu_flush::config::DeviceChoice;
 use prewire_gpu_flush::sink::MemorySink;
 use prewire_gpu_flush::writer::{Status, Writer};
-use prewire_gpu_flush::{ArrayConfig, DataType, Dimension, Error};
+use prewire_gpu_flush::{ArrayConfig, DataType, Dimension, EngineConfig, Error};
 
 /// u16 4×4×6, chunks 2×2×3, 2×2×2 chunks per shard.
 fn small() -> ArrayConfig {
@@ -48,4 +49,229 @@ fn slices_of_any_size_give_the_same_store() {
     let shard = &whole.objects()["c/0/0/0"];
     assert_eq!(shard.len(), 324);
     assert_eq!(shard[320..], 0x771A_4DBEu32.to_le_bytes());
+}
+
+/// Claims FLUSH-002.
+#[test]
+fn a_bounded_array_hands_back_the_surplus() {
+    let data = ramp(0, 110);
+    let sink = MemorySink::new();
+    let mut writer = Writer::create(small(), Arc::new(sink.clone())).unwrap();
+    let appended = writer.append(&data[..200]).unwrap();
+    assert_eq!((appended.status, appended.rest), (Status::Finished, &data[192..200]));
+    assert_eq!(writer.cursor(), 96);
+    let appended = writer.append(&data[200..220]).unwrap();
+    assert_eq!((appended.status, appended.rest), (Status::Finished, &data[200..220]));
+    writer.close().unwrap();
+    assert_eq!(sink.objects()["c/0/0/0"], reference(&Plain::of(&small(), 1), &data[..192])["c/0/0/0"]);
+}
+
+/// Claims FLUSH-100.
+#[test]
+fn the_cpu_is_the_default_and_needs_nothing() {
+    let mut writer = Writer::create(small(), Arc::new(MemorySink::new())).unwrap();
+    assert_eq!(writer.device_name(), "cpu");
+    let _taken = writer.append(&ramp(0, 96)).unwrap();
+    writer.close().unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    for library in ["libcuda", "libnvrtc", "libnvcomp"] {
+        assert!(!maps.contains(library), "{library} is mapped");
+    }
+    let choose = |device| {
+        let engine = EngineConfig { device, ..EngineConfig::default() };
+        Writer::with_engine(small(), engine, Arc::new(MemorySink::new()))
+    };
+    let error = choose(DeviceChoice::Cuda).unwrap_err();
+    assert!(
+        matches!(&error, Error::DeviceUnavailable { device, reason } if device == "cuda" && !reason.is_empty()),
+        "{error}"
+    );
+    let auto = choose(DeviceChoice::Auto).unwrap();
+    assert_eq!(auto.device_name(), "cpu");
+    assert!(auto.device_reason().is_some_and(|reason| reason.contains("CUDA")), "{:?}", auto.device_reason());
+    let child = |value: &str| {
+        let program = std::env::current_exe().unwrap();
+        let arguments = ["--exact", "device_of_the_environment", "--nocapture"];
+        let output = std::process::Command::new(program).args(arguments).env("PREWIRE_FLUSH_DEVICE", value).output();
+        String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
+    };
+    assert!(child("cuda").contains("device cuda is unavailable"), "{}", child("cuda"));
+    assert!(child("cpu").contains("runs on cpu"), "{}", child("cpu"));
+    assert!(child("abacus").contains("PREWIRE_FLUSH_DEVICE"), "{}", child("abacus"));
+}
+
+/// What this process's environment chooses; printed for the test above.
+#[test]
+fn device_of_the_environment() {
+    let wanted = std::env::var("PREWIRE_FLUSH_DEVICE").ok();
+    match Writer::create(small(), Arc::new(MemorySink::new())) {
+        Ok(writer) => {
+            println!("runs on {}", writer.device_name());
+            assert_ne!(wanted.as_deref(), Some("cuda"));
+        }
+        Err(error) => {
+            println!("{error}");
+            assert!(wanted.is_some());
+        }
+    }
+}
+
+/// An array as the reference writer below sees it: storage order is acquisition order.
+struct Plain {
+    sizes: Vec<usize>,
+    chunks: Vec<usize>,
+    per_shard: Vec<usize>,
+    element: usize,
+}
+
+impl Plain {
+    fn of(config: &ArrayConfig, frames: usize) -> Self {
+        let dimensions = config.dimensions();
+        let sizes: Vec<usize> = dimensions
+            .iter()
+            .map(|dimension| if dimension.size == 0 { frames } else { dimension.size as usize })
+            .collect();
+        let per_shard = dimensions.iter().zip(&sizes).map(|(dimension, size)| {
+            let count = size.div_ceil(dimension.chunk as usize);
+            match dimension.chunks_per_shard as usize {
+                0 => count,
+                wanted if dimension.size > 0 => wanted.min(count),
+                wanted => wanted,
+            }
+        });
+        Plain {
+            per_shard: per_shard.collect(),
+            chunks: dimensions.iter().map(|dimension| dimension.chunk as usize).collect(),
+            element: config.dtype().size_bytes(),
+            sizes,
+        }
+    }
+}
+
+/// Every coordinate below `extents`, last fastest.
+fn coordinates(extents: &[usize]) -> Vec<Vec<usize>> {
+    let mut all = vec![Vec::new()];
+    for extent in extents {
+        all = all.iter().flat_map(|prefix| (0..*extent).map(move |at| [prefix.clone(), vec![at]].concat())).collect();
+    }
+    all
+}
+
+/// Writes uncompressed shards by plain loops, one element at a time.
+fn reference(array: &Plain, data: &[u8]) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let rank = array.sizes.len();
+    let counts: Vec<usize> = (0..rank).map(|d| array.sizes[d].div_ceil(array.chunks[d])).collect();
+    let shards: Vec<usize> = (0..rank).map(|d| counts[d].div_ceil(array.per_shard[d])).collect();
+    let mut store = std::collections::BTreeMap::new();
+    for shard in coordinates(&shards) {
+        let (mut bytes, mut index) = (Vec::new(), Vec::new());
+        for place in coordinates(&array.per_shard) {
+            let chunk: Vec<usize> = (0..rank).map(|d| shard[d] * array.per_shard[d] + place[d]).collect();
+            if (0..rank).any(|d| chunk[d] >= counts[d]) {
+                index.extend([0xFF; 16]);
+                continue;
+            }
+            index.extend((bytes.len() as u64).to_le_bytes());
+            index.extend(((array.chunks.iter().product::<usize>() * array.element) as u64).to_le_bytes());
+            for within in coordinates(&array.chunks) {
+                let at: Vec<usize> = (0..rank).map(|d| chunk[d] * array.chunks[d] + within[d]).collect();
+                let element = (0..rank).fold(0, |flat, d| flat * array.sizes[d] + at[d]) * array.element;
+                let inside = (0..rank).all(|d| at[d] < array.sizes[d]) && element < data.len();
+                if inside {
+                    bytes.extend(&data[element..element + array.element]);
+                } else {
+                    bytes.extend(std::iter::repeat_n(0, array.element));
+                }
+            }
+        }
+        let mut checksum = 0xFFFF_FFFFu32;
+        for byte in &index {
+            checksum ^= u32::from(*byte);
+            for _ in 0..8 {
+                checksum = if checksum & 1 == 1 { checksum >> 1 ^ 0x82F6_3B78 } else { checksum >> 1 };
+            }
+        }
+        bytes.extend(&index);
+        bytes.extend((!checksum).to_le_bytes());
+        let key = shard.iter().fold("c".to_owned(), |key, at| format!("{key}/{at}"));
+        store.insert(key, bytes);
+    }
+    store
+}
+
+fn bytes(count: usize, seed: u64) -> Vec<u8> {
+    (0..count as u64)
+        .map(|at| ((at + 1).wrapping_mul(seed | 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8)
+        .collect()
+}
+
+fn shards(sink: &MemorySink) -> std::collections::BTreeMap<String, Vec<u8>> {
+    sink.objects().into_iter().filter(|(key, _)| key.starts_with("c/")).collect()
+}
+
+/// Claims FLUSH-101.
+#[test]
+fn the_cpu_equals_plain_loops() {
+    let bounded = |sizes: &[(u64, u64, u64)]| {
+        let dimensions = sizes.iter().enumerate().map(|(index, (size, chunk, shard))| {
+            Dimension::bounded(format!("d{index}"), *size).chunk(*chunk).chunks_per_shard(*shard)
+        });
+        ArrayConfig::builder(DataType::U16).dimensions(dimensions.collect()).build().unwrap()
+    };
+    for config in [small(), bounded(&[(6, 2, 1), (8, 4, 1), (9, 3, 1)])] {
+        let plain = Plain::of(&config, 0);
+        let data = bytes(plain.sizes.iter().product::<usize>() * 2, 7);
+        let sink = MemorySink::new();
+        let mut writer = Writer::create(config, Arc::new(sink.clone())).unwrap();
+        let _taken = writer.append(&data).unwrap();
+        writer.close().unwrap();
+        assert_eq!(shards(&sink), reference(&plain, &data));
+    }
+    let mut random = 88_172_645_463_325_252u64;
+    let mut next = |bound: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % bound
+    };
+    let mut dtypes = std::collections::HashSet::new();
+    for case in 0..200 {
+        let dtype = DataType::ALL[case % 11];
+        let rank = 1 + next(6) as usize;
+        let unbounded = next(2) == 0;
+        let frames = 1 + next(7);
+        let mut dimensions = Vec::new();
+        for index in 0..rank {
+            let size = if index == 0 { frames } else { 1 + next(if rank > 4 { 4 } else { 9 }) };
+            let chunk = 1 + next(4);
+            let name = format!("d{index}");
+            dimensions.push(match (index, unbounded) {
+                (0, true) => Dimension::unbounded(name).chunk(chunk).chunks_per_shard(1 + next(4)),
+                _ => Dimension::bounded(name, size).chunk(chunk).chunks_per_shard(next(4)),
+            });
+        }
+        let Ok(config) = ArrayConfig::builder(dtype).dimensions(dimensions).build() else { continue };
+        let plain = Plain::of(&config, frames as usize);
+        let data = bytes(plain.sizes.iter().product::<usize>() * plain.element, case as u64 * 977);
+        let page = [0, 4096][next(2) as usize];
+        let sink = MemorySink::with_pages(page);
+        let engine = EngineConfig {
+            epochs_per_batch: Some(1 + next(4) as u32),
+            staging_bytes: 1 + next(5000) as usize,
+            threads_max: Some(1 + next(2) as usize),
+            ..EngineConfig::default()
+        };
+        let mut writer = Writer::with_engine(config, engine, Arc::new(sink.clone())).unwrap();
+        let mut rest = &data[..];
+        while !rest.is_empty() {
+            let count = ((1 + next(200) as usize) * plain.element).min(rest.len());
+            let appended = writer.append(&rest[..count]).unwrap();
+            assert_eq!(appended.rest.len(), 0);
+            rest = &rest[count..];
+        }
+        writer.close().unwrap();
+        assert_eq!(shards(&sink), reference(&plain, &data), "case {case}: {:?} of {dtype}", plain.sizes);
+        dtypes.insert(dtype);
+    }
+    assert_eq!(dtypes.len(), 11, "every data type was drawn, f16 among them");
 }

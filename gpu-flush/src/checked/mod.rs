@@ -72,6 +72,36 @@ impl<D: Device> Checked<D> {
         accesses.map(|access| (label(access), access.start, access.end)).collect()
     }
 
+    /// How many operations called `name` were left out because device memory is host memory.
+    #[must_use]
+    pub fn elided(&self, name: &str) -> usize {
+        let record = self.record();
+        let left_out = |node: &&record::Node| match &node.step {
+            Step::Operation { tag, elided, .. } => *elided && tag.name == name,
+            _ => false,
+        };
+        record.nodes.iter().filter(left_out).count()
+    }
+
+    /// Every value the host published, in order.
+    #[must_use]
+    pub fn published_values(&self) -> Vec<u64> {
+        let record = self.record();
+        let publish = |node: &record::Node| match node.step {
+            Step::Publish { value, .. } => Some(value),
+            _ => None,
+        };
+        record.nodes.iter().filter_map(publish).collect()
+    }
+
+    /// How many streams the host synchronized with as its last steps.
+    #[must_use]
+    pub fn synchronized_at_end(&self) -> usize {
+        let record = self.record();
+        let host = record.nodes.iter().rev().filter(|node| node.actor == Actor::Host);
+        host.take_while(|node| matches!(node.step, Step::Synchronize { .. })).count()
+    }
+
     /// What `place` did, one line per step: `W EDGE[i]` waits, `R EDGE[i]` records, `P EDGE[i]` host waits, `V≥n` counter
     /// waits, names of operations. Uploads and the seeding of events are left out, runs of aggregation steps are one `AGGREGATE`.
     #[must_use]

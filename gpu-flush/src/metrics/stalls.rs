@@ -37,6 +37,13 @@ impl StallMetrics {
         self.drain.add(time);
     }
 
+    /// Time blocked at edges and by back-pressure so far.
+    #[must_use]
+    pub fn blocked(&self) -> Duration {
+        let waits = [&self.staging_free, &self.chunk_index, &self.d2h_done, &self.io_fence, &self.back_pressure];
+        waits.iter().map(|wait| wait.snapshot().time).sum()
+    }
+
     /// Blocked until a staging slot was free.
     #[must_use]
     pub fn staging_free(&self) -> StageSnapshot {
@@ -67,7 +74,7 @@ impl StallMetrics {
         self.back_pressure.snapshot()
     }
 
-    /// Whole drains, from the first wait to the publication, the edge waits above included.
+    /// Drains, from the first wait to the publication, the waits above not included.
     #[must_use]
     pub fn drain(&self) -> StageSnapshot {
         self.drain.snapshot()

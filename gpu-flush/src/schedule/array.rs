@@ -103,6 +103,8 @@ pub(crate) struct Array {
     pub(crate) epochs: u64,
     /// The first failure; nothing claims completeness after it.
     pub(crate) broken: Option<Error>,
+    /// Generations that were published when the array broke.
+    pub(crate) published_when_broken: Option<u64>,
     pub(crate) timers: Timers,
     pub(crate) latency: Latency,
     pub(crate) back_pressure: BackPressure,
@@ -173,6 +175,7 @@ impl Array {
             dispatched: 0,
             epochs: 0,
             broken: None,
+            published_when_broken: None,
             timers: Timers::default(),
             latency: Latency::default(),
             back_pressure,
@@ -194,6 +197,7 @@ impl Array {
             None => {
                 tracing::error!(array = self.number, %error, "the array is broken");
                 self.broken = Some(error.clone());
+                self.published_when_broken = Some(self.gate.published());
                 error
             }
             Some(first) => {

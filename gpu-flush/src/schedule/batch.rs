@@ -48,7 +48,8 @@ impl Engine {
     /// What has to be drained before the slot that fills may be kicked.
     fn drain_for_kick(&mut self, array: &mut Array) -> Result<(), Error> {
         let (fill, other) = (array.fill, 1 - array.fill);
-        if self.edges.mutations.has(Mutation::DrainNewestFirst) && array.slots.slots[other].kicked.is_some() {
+        let newest_first = self.edges.mutations.has(Mutation::DrainNewestFirst);
+        if newest_first && array.slots.slots.iter().all(|slot| slot.kicked.is_some()) {
             self.drain(array, other)?;
         }
         if !self.edges.mutations.has(Mutation::RekickUndrained) {

@@ -24,7 +24,7 @@ impl Engine {
         }
         let Some(handoff) = array.slots.slots[slot].kicked.take() else { return Ok(()) };
         let Handoff { token, batch, aggregate } = handoff;
-        let start = std::time::Instant::now();
+        let (start, blocked) = (std::time::Instant::now(), self.edges.stalls.blocked());
         let span = tracing::trace_span!("drain", batch, slot);
         let entered = span.enter();
         self.device.note(Note::Drain { batch, slot: slot as u32 });
@@ -41,7 +41,8 @@ impl Engine {
             token.consume(&self.edges);
         }
         self.device.note(Note::Consumed { batch, slot: slot as u32 });
-        self.edges.stalls.add_drain(start.elapsed());
+        let waited = self.edges.stalls.blocked() - blocked;
+        self.edges.stalls.add_drain(start.elapsed().saturating_sub(waited));
         drop(entered);
         result?;
         self.publish_progress(array)

@@ -34,6 +34,8 @@ pub(crate) struct Engine {
     pub(crate) staging: Option<Staging>,
     /// The right to fill the chunk pool's current slot.
     pub(crate) fill: Option<Produce>,
+    /// Why this device was taken, where the choice was left to the writer.
+    pub(crate) device_reason: Option<&'static str>,
     /// The array the guards belong to.
     pub(crate) bound: Option<u32>,
 }
@@ -64,6 +66,7 @@ impl Engine {
             staging_slot: 0,
             staging: None,
             fill: None,
+            device_reason: None,
             bound: None,
         })
     }

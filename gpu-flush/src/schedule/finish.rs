@@ -54,6 +54,9 @@ impl Engine {
             let delivered = shards.close_partial(sink.as_ref())?;
             array.copied_writes += delivered.copied_writes;
         }
+        if let Some(error) = sink.error() {
+            return Err(error);
+        }
         let fence = guarded("fence", || Ok(sink.record_fence()))?;
         for (level, shards) in array.shards.iter().enumerate() {
             array.publisher.closed(level, shards.closed_epochs(), fence);

@@ -126,6 +126,7 @@ impl Engine {
         };
         let stride = if passthrough { geometry.chunk_stride_bytes } else { array.contexts.codec().chunk_bytes_max() };
         if tables.chunks > 0 {
+            array.timers.of(Stage::Aggregate).add_bytes((tables.chunks * geometry.chunk_bytes) as u64);
             let counts = (tables.chunks, tables.entries, tables.shards);
             stages::aggregate(lane(Some(Stage::Aggregate)), batch, counts, (geometry.chunk_bytes, stride), views)?;
         }

@@ -138,9 +138,9 @@ impl WriterBuilder {
         Ok(MultiWriter::new(engine, arrays))
     }
 
-    fn choose_device(&self) -> Result<Arc<dyn Device>, Error> {
+    fn choose_device(&self) -> Result<(Arc<dyn Device>, Option<&'static str>), Error> {
         if let Some(device) = &self.device {
-            return Ok(Arc::clone(device));
+            return Ok((Arc::clone(device), None));
         }
         let wanted = match std::env::var("PREWIRE_FLUSH_DEVICE") {
             Ok(name) => match name.as_str() {
@@ -154,14 +154,14 @@ impl WriterBuilder {
             },
             Err(_) => self.engine.device,
         };
-        let no_cuda = "this build has no CUDA device yet";
+        let no_cuda = "no CUDA device is built into this version";
         match wanted {
             DeviceChoice::Cuda => Err(Error::DeviceUnavailable { device: "cuda".into(), reason: no_cuda.into() }),
             DeviceChoice::Auto => {
                 tracing::info!(device = "cpu", reason = no_cuda, "chose the device");
-                Ok(Arc::new(CpuDevice::new(self.engine.threads_max)?))
+                Ok((Arc::new(CpuDevice::new(self.engine.threads_max)?), Some(no_cuda)))
             }
-            DeviceChoice::Cpu => Ok(Arc::new(CpuDevice::new(self.engine.threads_max)?)),
+            DeviceChoice::Cpu => Ok((Arc::new(CpuDevice::new(self.engine.threads_max)?), None)),
         }
     }
 
@@ -173,7 +173,7 @@ impl WriterBuilder {
     fn create(self, alone: bool) -> Result<(Engine, Vec<Array>), Error> {
         self.engine.validate()?;
         let planned = self.arrays.iter().map(|(config, sink)| self.plan(config, sink));
-        let device = self.choose_device()?;
+        let (device, device_reason) = self.choose_device()?;
         let host_memory = device.description().host_memory;
         let planned = planned
             .map(|planned| planned.map(|plan| plan.estimated(&self.engine, host_memory)))
@@ -187,6 +187,7 @@ impl WriterBuilder {
         let force_gate_off = self.gate_forced_off();
         let staging = self.engine.staging_slot_bytes();
         let mut engine = Engine::create(device, &estimates, staging, self.mutations.clone())?;
+        engine.device_reason = device_reason;
         let mut arrays = Vec::with_capacity(planned.len());
         let mut contexts: Option<Arc<CompressContexts>> = None;
         let made = (|| -> Result<(), Error> {

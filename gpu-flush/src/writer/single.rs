@@ -97,6 +97,12 @@ impl Writer {
         self.engine.description.name
     }
 
+    /// Why this device was taken, where the choice was left to the writer (`auto`).
+    #[must_use]
+    pub fn device_reason(&self) -> Option<&'static str> {
+        self.engine.device_reason
+    }
+
     /// The memory it took.
     #[must_use]
     pub fn memory(&self) -> &MemoryEstimate {

@@ -19,9 +19,9 @@ pub struct Stalls {
 }
 
 /// What a writer did so far, for one array; the stalls are the engine's.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Metrics {
-    stages: Vec<(Stage, StageSnapshot)>,
+    stages: [StageSnapshot; Stage::ALL.len()],
     /// Where the calling thread was blocked.
     pub stalls: Stalls,
     /// Durations of append calls.
@@ -42,7 +42,7 @@ pub struct Metrics {
 
 impl Metrics {
     pub(super) fn of(engine: &Engine, array: &Array) -> Self {
-        let stages = Stage::ALL.iter().map(|stage| (*stage, array.timers.of(*stage).snapshot())).collect();
+        let stages = Stage::ALL.map(|stage| array.timers.of(stage).snapshot());
         let stalls = &engine.edges.stalls;
         let stalls = Stalls {
             staging_free: stalls.staging_free(),
@@ -68,11 +68,11 @@ impl Metrics {
     /// What one stage did.
     #[must_use]
     pub fn stage(&self, stage: Stage) -> StageSnapshot {
-        self.stages[stage as usize].1
+        self.stages[stage as usize]
     }
 
     /// Every stage in the order of the data.
     pub fn stages(&self) -> impl Iterator<Item = (Stage, StageSnapshot)> + '_ {
-        self.stages.iter().copied()
+        Stage::ALL.into_iter().zip(self.stages)
     }
 }

@@ -149,6 +149,17 @@ impl CpuDevice {
         self.shared.store.set_limit(bytes);
     }
 
+    /// Shuts the device down: its threads end, and whoever waits for it returns.
+    pub fn close(&self) {
+        let mut state = self.shared.lock();
+        state.queues.close();
+        for wake in &state.wake {
+            wake.notify_one();
+        }
+        drop(state);
+        self.shared.hosts.notify_all();
+    }
+
     fn push(&self, stream: StreamId, item: Item) -> Result<(), DeviceError> {
         let mut state = self.shared.lock();
         if let Some(error) = state.queues.failure() {
@@ -302,14 +313,7 @@ impl Device for CpuDevice {
 impl Drop for CpuDevice {
     /// Ends the stream threads. Operations still queued are dropped; their owner has synchronized if it wanted them run.
     fn drop(&mut self) {
-        {
-            let mut state = self.shared.lock();
-            state.queues.close();
-            for wake in &state.wake {
-                wake.notify_one();
-            }
-        }
-        self.shared.hosts.notify_all();
+        self.close();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             drop(thread.join());
