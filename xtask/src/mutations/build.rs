@@ -42,12 +42,12 @@ impl Builder {
         };
         command.env("CARGO_TARGET_DIR", &self.target).env("RUSTC_WORKSPACE_WRAPPER", self.compiler(weakening)?);
         command.env_remove("RUSTFLAGS");
-        command.env("CARGO_PROFILE_DEV_DEBUG", "0");
+        // The time goes into building our crates once for each mutation, not into running one test: so ours are not optimised, and those of
+        // others, which are built once, are.
+        command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
+        command.args(["--config", "profile.dev.package.\"*\".opt-level=1"]);
         if mutation.kind == Kind::Loom {
-            // The time goes into building our crates once for each mutation, not into running a model, most of which is loom's own work: so
-            // ours are not optimised, and loom is.
-            command.env("RUSTFLAGS", loom::RUSTFLAGS).env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
-            command.args(["--config", "profile.dev.package.\"*\".opt-level=1"]);
+            command.env("RUSTFLAGS", loom::RUSTFLAGS);
         }
         let output = command.output().with_context(|| format!("cannot start `{}`", process::line(&command)))?;
         let messages = Messages::parse(&String::from_utf8_lossy(&output.stdout));
