@@ -33,11 +33,11 @@ pub(super) struct Geometries {
 }
 
 impl Geometries {
-    /// Room for the geometries of so many entries and of the tasks' arguments.
-    pub(super) fn new(entries: usize, arguments: usize) -> Geometries {
-        let bits = bucket_bits(entries / 4);
+    /// Room for the geometries of so many entries and grids and of a task's arguments.
+    pub(super) fn new(users: usize, arguments: usize) -> Geometries {
+        let bits = bucket_bits(users / 8);
         Geometries {
-            pool: Pool::new(entries + CACHED_LAYOUTS + arguments),
+            pool: Pool::new(users + CACHED_LAYOUTS + arguments),
             buckets: vec![NONE; 1 << bits],
             bits,
             cache: Box::new([None; CACHED_LAYOUTS]),

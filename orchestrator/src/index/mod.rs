@@ -152,4 +152,13 @@ impl Index {
     pub(crate) fn peak(&self) -> Room {
         each!(&self.inference, inference => inference.peak())
     }
+
+    /// How many regions look-ups have compared, and how many searches they made.
+    #[cfg(test)]
+    fn compared(&self) -> usize {
+        match &self.inference {
+            Inference::Sequential(inference) => inference.compared(),
+            Inference::ReadAfterWrite(_) => 0,
+        }
+    }
 }

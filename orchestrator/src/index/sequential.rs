@@ -45,7 +45,8 @@ struct Probe {
 impl Probe {
     #[inline]
     fn wanted(&self) -> Wanted {
-        Wanted { root: self.root, start: self.start, geometry: self.geometry }
+        let writes = self.access != Access::Read;
+        Wanted { root: self.root, start: self.start, geometry: self.geometry, writes }
     }
 }
 
@@ -107,7 +108,7 @@ impl Sequential {
         if root != NONE {
             probe.version = self.store.roots[root].version;
             self.near.clear();
-            let sight = self.store.look(Wanted { root, start, geometry }, &mut self.near);
+            let sight = self.store.look(probe.wanted(), &mut self.near);
             (probe.entry, probe.at_corner) = (sight.exact, sight.at_corner);
             if probe.entry != NONE {
                 self.report(probe.entry, true, access, argument, findings);
@@ -402,5 +403,10 @@ impl Sequential {
 
     pub(super) fn peak(&self) -> Room {
         Room { entries: self.store.entries.peak(), touches: self.touches.peak() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn compared(&self) -> usize {
+        self.store.compared.get()
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Wanted {
     pub(super) root: u32,
     pub(super) start: u64,
     pub(super) geometry: u32,
+    /// Whether it matters what the region covers.
+    pub(super) writes: bool,
 }
 
 /// A live region that shares bytes with the wanted one without being the same.
@@ -51,6 +53,9 @@ pub(super) struct Store {
     /// Entries in grids, by grid and corner.
     buckets: Vec<u32>,
     bits: u32,
+    /// How many regions look-ups have compared with what they wanted, and how many searches they made.
+    #[cfg(test)]
+    pub(super) compared: std::cell::Cell<usize>,
 }
 
 impl Store {
@@ -58,12 +63,21 @@ impl Store {
         let bits = bucket_bits(entries);
         Store {
             entries: Pool::new(entries),
-            geometries: Geometries::new(entries, arguments),
+            geometries: Geometries::new(2 * entries, arguments),
             roots: Roots::new(entries),
             grids: Pool::new(entries),
             buckets: vec![NONE; 1 << bits],
             bits,
+            #[cfg(test)]
+            compared: std::cell::Cell::new(0),
         }
+    }
+
+    /// Tests count comparisons, so that what a look-up costs can be asserted without a clock.
+    #[inline(always)]
+    fn count_comparison(&self) {
+        #[cfg(test)]
+        self.compared.update(|compared| compared + 1);
     }
 
     /// Looks for the wanted region; `near`, which is empty, gets every other one that shares bytes with it.
@@ -82,6 +96,7 @@ impl Store {
         if root.simple != NONE {
             let mut entry = self.buckets[self.bucket(root.simple, wanted.start)];
             while entry != NONE {
+                self.count_comparison();
                 let listed = &self.entries[entry];
                 if listed.start == wanted.start && listed.grid == root.simple {
                     let same = listed.geometry == wanted.geometry;
@@ -94,6 +109,7 @@ impl Store {
             return at_corner.then_some(Sight { exact: NONE, at_corner });
         }
         if root.live == 1 && root.loose != NONE {
+            self.count_comparison();
             let only = &self.entries[root.loose];
             let same = only.start == wanted.start && only.geometry == wanted.geometry;
             return same.then_some(Sight { exact: root.loose, at_corner: false });
@@ -103,16 +119,25 @@ impl Store {
 
     #[inline(never)]
     fn search(&self, wanted: Wanted, near: &mut Vec<Near>) -> Sight {
+        self.count_comparison();
         let root = &self.roots[wanted.root];
         let footprint = self.geometries.footprint(wanted.geometry);
         let mut exact = NONE;
         let mut meet = |entry: u32| {
+            self.count_comparison();
             let listed = &self.entries[entry];
             if listed.start == wanted.start && listed.geometry == wanted.geometry {
                 exact = entry;
                 return;
             }
-            match footprint.overlap(wanted.start, self.geometries.footprint(listed.geometry), listed.start) {
+            let other = self.geometries.footprint(listed.geometry);
+            if !wanted.writes {
+                if footprint.intersects(wanted.start, other, listed.start) {
+                    near.push(Near { entry, covered: false });
+                }
+                return;
+            }
+            match footprint.overlap(wanted.start, other, listed.start) {
                 Overlap::Disjoint => {}
                 overlap => near.push(Near { entry, covered: overlap == Overlap::Covers }),
             }
@@ -179,7 +204,7 @@ impl Store {
 
     #[inline(never)]
     fn insert_elsewhere(&mut self, wanted: Wanted) -> u32 {
-        let Wanted { root, start, geometry } = wanted;
+        let Wanted { root, start, geometry, .. } = wanted;
         let entry = self.entries.take(Entry::new(start, geometry, root));
         if self.roots[root].live == 1 {
             self.list_loose(entry);
@@ -192,7 +217,7 @@ impl Store {
     /// Lists a region that fills an empty cell of a simple root's grid. The root stays simple.
     #[inline(always)]
     fn insert_at_corner(&mut self, wanted: Wanted) -> u32 {
-        let Wanted { root, start, geometry } = wanted;
+        let Wanted { root, start, geometry, .. } = wanted;
         let grid = self.roots[root].simple;
         let bucket = self.bucket(grid, start);
         let (bucket_next, next) = (self.buckets[bucket], self.grids[grid].head);

@@ -102,6 +102,12 @@ impl Footprint {
         overlap::overlap((start, self), (other_start, other))
     }
 
+    /// Whether this footprint at `start` shares a byte with `other` at `other_start` in the same buffer.
+    #[inline]
+    pub fn intersects(&self, start: u64, other: &Footprint, other_start: u64) -> bool {
+        overlap::intersects((start, self), (other_start, other))
+    }
+
     /// The number of contiguous runs, with the runs of dimensions that overlap each other counted as often as they occur.
     #[inline]
     pub fn runs(&self) -> u64 {
