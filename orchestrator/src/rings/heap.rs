@@ -85,3 +85,90 @@ impl Heap {
         &self.span
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says where `bytes` bytes fit between the live blocks, which lie in the order of their age: behind the newest, or at the beginning.
+    fn has_place(live: &VecDeque<(u64, u64, u64)>, bytes: u64, capacity: u64) -> bool {
+        let (Some(&(_, oldest, _)), Some(&(_, start, size))) = (live.front(), live.back()) else {
+            return bytes <= capacity;
+        };
+        let end = start + size;
+        if oldest < end { bytes <= capacity - end || bytes <= oldest } else { bytes <= oldest - end }
+    }
+
+    /// Claims CHIP-042.
+    #[test]
+    fn placement_agrees_with_a_model() {
+        let mut random = 42u64;
+        let mut below = |bound: u64| {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (random >> 33) % bound
+        };
+        let (mut placed, mut failed) = (0, 0);
+        for capacity in [1024, 4096, 65_472, 65_536] {
+            let base = 1 << 20;
+            let mut heap = Heap::new(base, capacity, 1 << 20);
+            let mut live: VecDeque<(u64, u64, u64)> = VecDeque::new();
+            for sequence in 0..25_000 {
+                let most = [64, 200, capacity / 4, capacity][below(4) as usize];
+                let bytes = 1 + below(most);
+                let size = bytes.next_multiple_of(64);
+                while below(3) == 0
+                    && let Some((oldest, start, _)) = live.pop_front()
+                {
+                    let piece = heap.release(oldest).expect("the oldest owns a block");
+                    assert_eq!((piece.sequence, base + piece.start), (oldest, base + start));
+                }
+                let expected = has_place(&live, size, capacity);
+                let place = heap.place(bytes);
+                assert_eq!(place.is_some(), expected, "{bytes} bytes of {capacity} between {live:?}");
+                let Some(place) = place else {
+                    failed += 1;
+                    continue;
+                };
+                placed += 1;
+                let address = heap.take(place, bytes, sequence, 0, 1);
+                let start = address - base;
+                assert!(address.is_multiple_of(64) && start + size <= capacity, "it straddles the end");
+                assert!(
+                    live.iter().all(|&(_, other, length)| start + size <= other || other + length <= start),
+                    "[{start}, {}) overlaps one of {live:?}",
+                    start + size
+                );
+                live.push_back((sequence, start, size));
+                assert!(heap.release(sequence + 1).is_none(), "a task without a block has none to give back");
+            }
+        }
+        assert!(placed > 20_000 && failed > 20_000, "{placed} placed, {failed} not");
+    }
+
+    /// The size that is reported as needed is enough for blocks of any sizes in the same order, wherever they begin.
+    #[test]
+    fn the_reported_peak_is_enough() {
+        let mut random = 7u64;
+        let mut below = |bound: u64| {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (random >> 33) % bound
+        };
+        for _ in 0..200 {
+            let blocks: Vec<u64> = (0..200).map(|_| 64 * (1 + below(20))).collect();
+            let held = 1 + below(20) as usize;
+            let run = |capacity| {
+                let mut heap = Heap::new(1 << 20, capacity, 1 << 20);
+                for (sequence, &bytes) in blocks.iter().enumerate() {
+                    if sequence >= held {
+                        heap.release((sequence - held) as u64);
+                    }
+                    let place = heap.place(bytes)?;
+                    heap.take(place, bytes, sequence as u64, 0, 1);
+                }
+                Some(heap.span().peak())
+            };
+            let peak = run(1 << 30).expect("there is room for all");
+            assert!(run(peak).is_some(), "{peak} bytes are not enough");
+        }
+    }
+}

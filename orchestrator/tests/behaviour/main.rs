@@ -2,4 +2,6 @@
 //! task ends, and everything can be asserted exactly.
 
 mod arguments;
+mod dependencies;
 mod rig;
+mod rings;

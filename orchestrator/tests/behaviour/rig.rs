@@ -10,7 +10,7 @@ use prewire_runtime_core::graph::{Graph, Queue};
 use prewire_runtime_core::id::{BufferId, EdgeIndex, KernelId, SlotIndex, TaskId};
 use prewire_runtime_core::kernel::{Kernel, KernelFunction, KernelSet};
 use prewire_runtime_core::memory::{DeviceMemory, OutOfMemory};
-use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, TaskFlags};
+use prewire_runtime_core::slot::{NO_CAUSE, TaskFlags};
 use prewire_runtime_core::task::{Argument, Scalar, Task};
 use prewire_runtime_core::tensor::{DataType, Tensor, TensorArgument, TensorLayout};
 use prewire_runtime_core::waiting::Blocking;
@@ -105,7 +105,6 @@ pub(crate) fn chip() -> ChipSpec {
 
 /// What a test task sees when it runs.
 pub(crate) struct Seen<'a> {
-    pub(crate) id: TaskId,
     pub(crate) tensors: &'a [TensorArgument],
     pub(crate) scalars: &'a [u64],
 }
@@ -300,7 +299,7 @@ impl Retirer {
         }
         if let Some(mut run) = self.bodies.remove(&id) {
             let (tensors, scalars) = arguments_of(graph, &body);
-            run(&Seen { id, tensors: &tensors, scalars: &scalars });
+            run(&Seen { tensors: &tensors, scalars: &scalars });
         }
     }
 }
@@ -544,12 +543,6 @@ impl Rig {
 
     pub(crate) fn close(&mut self) {
         self.orchestrator.close_scope().unwrap();
-    }
-
-    pub(crate) fn ordinal_of(&self, id: TaskId) -> Ordinal {
-        let slot = self.orchestrator.slot_of(id).unwrap();
-        // SAFETY: the slot is not reclaimed.
-        unsafe { self.graph.slots.get(slot).extra() }.ordinal
     }
 }
 
