@@ -27,7 +27,7 @@ impl<B: RegisterBus> Shared<B> {
     ///
     /// # Safety
     /// The token was written to the core, this thread alone plays the core, a run began, and the payload's arguments are valid.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn run_plain(&self, core: CoreId, token: Token, payload: &DispatchPayload) {
         let state = &self.cores[core.index()];
         self.bus.write_condition(core, Condition::Started(token).to_register());
@@ -106,36 +106,36 @@ impl<B: RegisterBus> Shared<B> {
         }
     }
 
-    /// Calls the kernel of a payload.
+    /// Calls the kernel of a payload. The error is boxed so that the usual answer is one register.
     ///
     /// # Safety
     /// Within a run; the payload's arguments are valid until the call returns.
-    #[inline]
-    unsafe fn call(&self, payload: &DispatchPayload) -> Result<(), KernelError> {
+    #[inline(always)]
+    unsafe fn call(&self, payload: &DispatchPayload) -> Result<(), Box<KernelError>> {
         // SAFETY: the table is written only between runs.
         let kernels = unsafe { &*self.kernels.get() };
-        match kernels.get(payload.kernel) {
-            Entry::Rust(function) => {
-                // SAFETY: the table keeps the closure.
-                let function = unsafe { &*function };
-                // SAFETY: by contract.
-                let context = unsafe { KernelContext::new(payload, self) };
-                catch_unwind(AssertUnwindSafe(|| function(&context))).unwrap_or_else(|panic| Err(panicked(&*panic)))
-            }
-            // SAFETY: by contract, and the table keeps what the function needs.
-            Entry::C(function, user) => unsafe { call_c(function, user, payload) },
-            Entry::Missing => Err(missing(payload)),
-        }
+        let Entry::Rust(function) = kernels.get(payload.kernel) else {
+            // SAFETY: by contract.
+            return unsafe { call_other(kernels.get(payload.kernel), payload) };
+        };
+        // SAFETY: the table keeps the closure.
+        let function = unsafe { &*function };
+        // SAFETY: by contract.
+        let context = unsafe { KernelContext::new(payload, self) };
+        let call = AssertUnwindSafe(|| function(&context).map_err(Box::new));
+        catch_unwind(call).unwrap_or_else(|panic| Err(panicked(&*panic)))
     }
 
     /// Leaves beside the core's place what is unusual about a dispatch's end.
-    fn settle(&self, core: CoreId, token: Token, result: Result<(), KernelError>) -> Outcome {
+    #[cold]
+    fn settle(&self, core: CoreId, token: Token, result: Result<(), Box<KernelError>>) -> Outcome {
         let state = &self.cores[core.index()];
         let registered = state.registered.swap(false, Ordering::Relaxed);
         match result {
             Ok(()) if registered => Outcome::Deferred,
             Ok(()) => Outcome::Ok,
-            Err(KernelError { code, text }) => {
+            Err(error) => {
+                let KernelError { code, text } = *error;
                 state.aside(token).lock().expect(POISON).failure = Some(BlockFailure { code, text });
                 Outcome::Failed
             }
@@ -143,11 +143,11 @@ impl<B: RegisterBus> Shared<B> {
     }
 
     /// What a core does that never ends its dispatch.
-    fn hang(&self, payload: &DispatchPayload) -> Result<(), KernelError> {
+    fn hang(&self, payload: &DispatchPayload) -> Result<(), Box<KernelError>> {
         while !self.is_over(payload) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        Err(KernelError::new(KernelError::CANCELLED, "the core hung until the run was ended"))
+        Err(Box::new(KernelError::new(KernelError::CANCELLED, "the core hung until the run was ended")))
     }
 
     /// Wakes the core's owner if it sleeps, behind a store to the core's condition register.
@@ -189,11 +189,27 @@ impl<B: RegisterBus> Serve for Shared<B> {
     }
 }
 
+/// Calls a kernel that is no closure, or says that there is none.
+///
+/// # Safety
+/// The payload's arguments are valid until the call returns, and the table keeps what a function needs.
+#[inline(never)]
+unsafe fn call_other(entry: Entry, payload: &DispatchPayload) -> Result<(), Box<KernelError>> {
+    match entry {
+        // SAFETY: by contract.
+        Entry::C(function, user) => unsafe { call_c(function, user, payload) },
+        Entry::Rust(_) | Entry::Missing => {
+            let text = format!("kernel {} is not registered", payload.kernel.0);
+            Err(Box::new(KernelError::new(KernelError::ACCESS, text)))
+        }
+    }
+}
+
 /// Calls a C kernel.
 ///
 /// # Safety
 /// The payload's arguments are valid until the call returns, and the function is one that takes them.
-unsafe fn call_c(function: CKernel, user: usize, payload: &DispatchPayload) -> Result<(), KernelError> {
+unsafe fn call_c(function: CKernel, user: usize, payload: &DispatchPayload) -> Result<(), Box<KernelError>> {
     let mut text: [c_char; TEXT_BYTES] = [0; TEXT_BYTES];
     let mut call = KernelCall {
         tensors: payload.tensors,
@@ -216,20 +232,15 @@ unsafe fn call_c(function: CKernel, user: usize, payload: &DispatchPayload) -> R
     text[TEXT_BYTES - 1] = 0;
     // SAFETY: the last byte is NUL.
     let text = unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy();
-    Err(KernelError::new(code, if text.is_empty() { "the kernel left no text" } else { &*text }))
+    Err(Box::new(KernelError::new(code, if text.is_empty() { "the kernel left no text" } else { &*text })))
 }
 
 #[cold]
-fn panicked(panic: &(dyn Any + Send)) -> KernelError {
+fn panicked(panic: &(dyn Any + Send)) -> Box<KernelError> {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without a text".to_owned());
-    KernelError::new(KernelError::PANIC, text)
-}
-
-#[cold]
-fn missing(payload: &DispatchPayload) -> KernelError {
-    KernelError::new(KernelError::ACCESS, format!("kernel {} is not registered", payload.kernel.0))
+    Box::new(KernelError::new(KernelError::PANIC, text))
 }
