@@ -92,6 +92,9 @@ const fn bit(kind: CoreKind) -> u8 {
     1 << kind as u8
 }
 
+/// A kernel's bit for waiting for none of its siblings.
+const NEVER_WAITS: u8 = 1 << 4;
+
 impl KernelKinds {
     pub(crate) fn new() -> Self {
         KernelKinds(Box::new([0; MAX_KERNELS]))
@@ -100,8 +103,14 @@ impl KernelKinds {
     pub(crate) fn learn(&mut self, kernels: &KernelSet) {
         self.0.fill(0);
         for (id, kernel) in kernels.iter() {
-            self.0[id.index()] = kernel.kind.map_or(bit(CoreKind::Cube) | bit(CoreKind::Vector), bit);
+            let kinds = kernel.kind.map_or(bit(CoreKind::Cube) | bit(CoreKind::Vector), bit);
+            self.0[id.index()] = if kernels.never_waits(id) { kinds | NEVER_WAITS } else { kinds };
         }
+    }
+
+    /// Whether the kernel may wait for another block or part of its task.
+    fn may_wait(&self, kernel: KernelId) -> bool {
+        self.0.get(kernel.index()).is_none_or(|kinds| kinds & NEVER_WAITS == 0)
     }
 
     /// Whether the kernel is registered for cores of the kind.
@@ -160,7 +169,8 @@ impl Orchestrator {
         plan.blocks = task.block_count();
         let gang = task.is_gang() && plan.blocks > 1;
         let several = plan.parts.count() > 1 || plan.blocks > 1;
-        if gang || plan.parts.count() > 1 || (task.parts_communicate() && several) {
+        let waits = (0..3).any(|part| plan.parts.has(part) && self.scratch.kinds.may_wait(plan.kernels[part]));
+        if waits && (gang || plan.parts.count() > 1 || (task.parts_communicate() && several)) {
             if !self.concurrency {
                 return Err(Refusal::NeedsConcurrency.into());
             }

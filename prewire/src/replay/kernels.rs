@@ -37,8 +37,8 @@ pub(super) fn register(
             KernelTimes::Fixed(time) => time,
         };
         let kernel = match (record.kind, time.is_zero()) {
-            (CoreKind::Cube, true) => Kernel::cube(&record.name, |_| Ok(())),
-            (CoreKind::Vector, true) => Kernel::vector(&record.name, |_| Ok(())),
+            (CoreKind::Cube, true) => Kernel::cube(&record.name, |_| Ok(())).never_waits(),
+            (CoreKind::Vector, true) => Kernel::vector(&record.name, |_| Ok(())).never_waits(),
             (CoreKind::Cube, false) => Kernel::cube(&record.name, move |context| take(time, context)),
             (CoreKind::Vector, false) => Kernel::vector(&record.name, move |context| take(time, context)),
         };

@@ -12,7 +12,10 @@ use thiserror::Error;
 
 /// A kernel to register.
 #[derive(Clone, Debug)]
-pub struct Kernel(pub(super) Registered);
+pub struct Kernel {
+    pub(super) registered: Registered,
+    pub(super) never_waits: bool,
+}
 
 /// Why a kernel could not be registered.
 #[derive(Debug, Error)]
@@ -32,7 +35,7 @@ impl Kernel {
         kind: Option<CoreKind>,
         body: impl Fn(&KernelContext<'_>) -> Result<(), KernelError> + Send + Sync + 'static,
     ) -> Self {
-        Kernel(Registered { name: name.to_owned(), kind, function: KernelFunction::Rust(Arc::new(body)) })
+        Kernel::of(Registered { name: name.to_owned(), kind, function: KernelFunction::Rust(Arc::new(body)) })
     }
 
     /// A kernel for cube cores.
@@ -65,7 +68,7 @@ impl Kernel {
     /// The function may be called from any thread, by several at once, with `user`, for as long as the kernel is registered or runs, and touches only
     /// what its call describes.
     pub unsafe fn c(name: &str, kind: Option<CoreKind>, function: CKernel, user: *mut c_void) -> Self {
-        Kernel(Registered {
+        Kernel::of(Registered {
             name: name.to_owned(),
             kind,
             function: KernelFunction::C { function, user: user as usize, keep: None },
@@ -90,11 +93,23 @@ impl Kernel {
         // SAFETY: as above; a null pointer may be used by any thread.
         let mut kernel = unsafe { library.kernel(symbol, kind, std::ptr::null_mut()) }?;
         kernel.name = name.to_owned();
-        Ok(Kernel(kernel))
+        Ok(Kernel::of(kernel))
+    }
+
+    fn of(registered: Registered) -> Self {
+        Kernel { registered, never_waits: false }
+    }
+
+    /// Says that the kernel uses no barrier and no pipe, so that the blocks of a gang and the parts of a cluster task need no threads of their own where
+    /// they are simulated. A kernel that waits all the same gets an error where it does.
+    #[must_use]
+    pub fn never_waits(mut self) -> Self {
+        self.never_waits = true;
+        self
     }
 
     /// What reports call it.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.registered.name
     }
 }

@@ -117,7 +117,12 @@ impl Runtime {
     /// # Errors
     /// If all 1024 places are taken.
     pub fn register(&mut self, kernel: Kernel) -> Result<KernelId, RegisterError> {
-        Ok(Arc::make_mut(&mut self.kernels).register(kernel.0)?)
+        let kernels = Arc::make_mut(&mut self.kernels);
+        let id = kernels.register(kernel.registered)?;
+        if kernel.never_waits {
+            kernels.declare_never_waits(id);
+        }
+        Ok(id)
     }
 
     /// Registers a kernel at an id of the caller's choosing.
@@ -125,7 +130,12 @@ impl Runtime {
     /// # Errors
     /// If the id is beyond 1023 or taken.
     pub fn register_at(&mut self, id: u32, kernel: Kernel) -> Result<KernelId, RegisterError> {
-        Ok(Arc::make_mut(&mut self.kernels).register_at(id, kernel.0)?)
+        let kernels = Arc::make_mut(&mut self.kernels);
+        let id = kernels.register_at(id, kernel.registered)?;
+        if kernel.never_waits {
+            kernels.declare_never_waits(id);
+        }
+        Ok(id)
     }
 
     /// Takes a kernel out. False if there was none with this id.

@@ -120,6 +120,8 @@ pub enum RegistrationError {
 #[derive(Clone, Debug, Default)]
 pub struct KernelSet {
     kernels: Vec<Option<StdArc<Kernel>>>,
+    /// Ids of kernels that never wait for a sibling.
+    alone: Vec<KernelId>,
 }
 
 impl KernelSet {
@@ -153,9 +155,22 @@ impl KernelSet {
         Ok(KernelId(id as u16))
     }
 
+    /// Says that the kernel never waits for another block or part of its task: no barrier, no pipe. Its blocks then need not run at the same time.
+    pub fn declare_never_waits(&mut self, id: KernelId) {
+        if self.get(id).is_some() && !self.alone.contains(&id) {
+            self.alone.push(id);
+        }
+    }
+
+    /// Whether the kernel was declared to wait for no sibling.
+    pub fn never_waits(&self, id: KernelId) -> bool {
+        self.alone.contains(&id)
+    }
+
     /// Takes a kernel out; its id is free again. False if there was none.
     pub fn unregister(&mut self, id: KernelId) -> bool {
         let taken = self.kernels.get_mut(id.index()).and_then(Option::take).is_some();
+        self.alone.retain(|&alone| alone != id);
         while self.kernels.last().is_some_and(Option::is_none) {
             self.kernels.pop();
         }

@@ -19,7 +19,6 @@ impl<P: Platform> Round<'_, P> {
         let body = unsafe { slot.body() };
         let kernel = { body.kernels }[work.part as usize];
         let arguments = self.graph.arguments.pointer(body.arguments);
-        let concurrent = TaskFlags::CONCURRENT.with(TaskFlags::GANG);
         let payload = DispatchPayload {
             task: body.id,
             tensors: arguments.cast(),
@@ -34,7 +33,7 @@ impl<P: Platform> Round<'_, P> {
             parts: body.parts.0,
             tensor_count: body.tensors,
             scalar_count: body.scalars,
-            concurrent: body.flags.0 & concurrent.0 != 0,
+            concurrent: body.flags.has(TaskFlags::CONCURRENT),
         };
         let budget_ns = if body.flags.has(TaskFlags::BUDGET) {
             // SAFETY: as above; the flag says that the cold part was written.
