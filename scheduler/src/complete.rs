@@ -13,7 +13,9 @@ use prewire_runtime_core::error::KernelFailure;
 use prewire_runtime_core::graph::Queue;
 use prewire_runtime_core::id::{EdgeIndex, SlotIndex};
 use prewire_runtime_core::platform::{Outcome, Platform};
-use prewire_runtime_core::port::{Condition, Token, Transition};
+#[cfg(debug_assertions)]
+use prewire_runtime_core::port::Condition;
+use prewire_runtime_core::port::{Token, Transition};
 use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, Shape, Slot, TaskBody, TaskFlags};
 
 /// Consumers that are released in one piece of a walk.
@@ -200,7 +202,7 @@ impl<P: Platform> Round<'_, P> {
                 self.release(self.graph.slots.get(index), cause);
                 return kept;
             }
-            if self.own.walks.len() < MOST_WALKS {
+            if self.own.walks.len() < MOST_WALKS && !cfg!(prewire_mutation = "walks_in_one_piece") {
                 self.own.walks.push_back(Walk { slot: index, cause, rest: consumers.pause() });
                 return kept;
             }
@@ -252,7 +254,7 @@ impl<P: Platform> Round<'_, P> {
             && body.blocks == 1
             && body.flags.0 & ELSEWHERE.0 == 0
             && task.cause() == NO_CAUSE
-            && self.own.kept < self.own.kept_most
+            && (self.own.kept < self.own.kept_most || cfg!(prewire_mutation = "successors_kept_without_end"))
             && !self.gang_waits()
     }
 

@@ -10,8 +10,9 @@ use prewire_runtime_core::graph::{Graph, Queue};
 use prewire_runtime_core::id::{CoreId, KernelId};
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::platform::Platform;
-use prewire_runtime_core::sync::{Arc, AtomicU64, CachePadded, Mutex, Ordering};
-use std::sync::Arc as StdArc;
+use prewire_runtime_core::sync::{AtomicU64, CachePadded, Mutex, Ordering};
+// Not the modelled type: reference counts are no part of any model, and a method cannot take that one as `self`.
+use std::sync::Arc;
 
 /// What one instance tells the others, besides its [`prewire_runtime_core::graph::Progress`].
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ pub struct SchedulerGroup<P: Platform> {
     pub(crate) config: SchedulerConfig,
     pub(crate) graph: Arc<Graph>,
     pub(crate) platform: Arc<P>,
-    pub(crate) kernels: Mutex<StdArc<KernelSet>>,
+    pub(crate) kernels: Mutex<Arc<KernelSet>>,
     pub(crate) told: Box<[CachePadded<Told>]>,
     pub(crate) gangs: Gangs,
     pub(crate) deferred: Box<[Mutex<Vec<Wait>>]>,
@@ -76,7 +77,7 @@ impl<P: Platform> SchedulerGroup<P> {
             deferred: (0..config.instances).map(|_| Mutex::new(Vec::new())).collect(),
             watched: (0..cores).map(|_| CachePadded::new(WatchedCore::default())).collect(),
             sampler: Mutex::new(Sampler::new(cores)),
-            kernels: Mutex::new(StdArc::default()),
+            kernels: Mutex::new(Arc::default()),
             config,
             graph,
             platform,
@@ -90,7 +91,7 @@ impl<P: Platform> SchedulerGroup<P> {
 
     /// Begins a run: nothing is left of an earlier one. Behind [`prewire_runtime_core::run::RunState::begin`],
     /// [`Graph::clear_queues`] and [`Platform::begin_run`], before [`Scheduler::begin_run`] of each instance; only while no instance steps.
-    pub fn begin_run(&self, kernels: &StdArc<KernelSet>) {
+    pub fn begin_run(&self, kernels: &Arc<KernelSet>) {
         *self.kernels.lock().expect(POISON) = kernels.clone();
         self.gangs.reset();
         for waits in &self.deferred {

@@ -6,7 +6,7 @@ use prewire_runtime_core::graph::Queue;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::port::Transition;
-use prewire_runtime_core::sync::Arc;
+use std::sync::Arc;
 
 /// What a step achieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

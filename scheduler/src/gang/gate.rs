@@ -156,13 +156,16 @@ impl Gate {
         if !self.offers_suffice(generation) {
             return false;
         }
+        if cfg!(prewire_mutation = "gate_launch_unarmed") {
+            self.word.store(word(generation, HELD), Ordering::Release);
+        }
         let armed = self.word.compare_exchange(
             word(generation, GATHERING),
             word(generation, HELD),
             Ordering::AcqRel,
             Ordering::Relaxed,
         );
-        if armed.is_err() {
+        if armed.is_err() && !cfg!(prewire_mutation = "gate_launch_unarmed") {
             return false;
         }
         let blocks = self.blocks.load(Ordering::Relaxed);
@@ -179,7 +182,8 @@ impl Gate {
         }
         debug_assert_eq!(first, blocks, "an offer shrank");
         self.open_shares.store(shares, Ordering::Relaxed);
-        self.word.store(word(generation, LAUNCHING), Ordering::Release);
+        let order = if cfg!(prewire_mutation = "gate_launch_relaxed") { Ordering::Relaxed } else { Ordering::Release };
+        self.word.store(word(generation, LAUNCHING), order);
         true
     }
 
