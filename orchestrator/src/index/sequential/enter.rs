@@ -1,0 +1,144 @@
+//! Phase 2: the task takes its place as reader and writer.
+
+use super::{Crowd, Probe, Sequential};
+use crate::index::entry::{NOT_FAILED, Touch};
+use crate::index::hazards::Access;
+use crate::index::pool::NONE;
+use crate::index::store::Sight;
+use prewire_runtime_core::id::SlotIndex;
+
+/// A region is crowded once it has this many readers.
+const CROWD: u32 = 32;
+
+impl Sequential {
+    #[inline]
+    pub(in crate::index) fn commit(&mut self, slot: SlotIndex) {
+        for place in 0..self.probes.len() {
+            self.commit_one(slot.0, place);
+        }
+        self.probes.clear();
+    }
+
+    #[inline]
+    fn commit_one(&mut self, slot: u32, place: usize) {
+        let &Probe { root, version, entry, access, covers, joins, .. } = &self.probes[place];
+        // An earlier argument of the same task may have changed what the buffer's root holds.
+        let changed = root == NONE || (place > 0 && self.store.roots[root].version != version);
+        let (entry, covers) = if entry != NONE && !changed { (entry, covers) } else { self.enter(place, changed) };
+        if access == Access::Read {
+            if joins {
+                self.detach_readers(entry);
+            }
+            self.read(slot, entry);
+        } else {
+            self.forget_accesses(entry);
+            self.write(slot, entry);
+            if covers {
+                self.supersede(place);
+            }
+        }
+    }
+
+    /// The entry of a probed region, made if there is none, and whether the region covers others.
+    #[inline(never)]
+    fn enter(&mut self, place: usize, changed: bool) -> (u32, bool) {
+        let &Probe { buffer, base, covers, at_corner, .. } = &self.probes[place];
+        if !changed {
+            return (self.store.insert(self.probes[place].wanted(), at_corner), covers);
+        }
+        self.probes[place].root = self.store.root_of(buffer, base);
+        let wanted = self.probes[place].wanted();
+        self.near.clear();
+        let Sight { exact, at_corner } = self.store.look(wanted, &mut self.near);
+        let covers = self.near.iter().any(|near| near.covered);
+        (if exact == NONE { self.store.insert(wanted, at_corner) } else { exact }, covers)
+    }
+
+    /// Adds a reader to an entry, unless the task already is its writer or its newest reader.
+    fn read(&mut self, slot: u32, entry: u32) {
+        let listed = &self.store.entries[entry];
+        let head = listed.readers;
+        if listed.writer == slot || (head != NONE && self.touches[head].slot == slot) {
+            return;
+        }
+        let touch = self.touch(slot, entry, true);
+        self.touches[touch].next = head;
+        if head != NONE {
+            self.touches[head].previous = touch;
+        }
+        let listed = &mut self.store.entries[entry];
+        listed.readers = touch;
+        listed.reader_count += 1;
+        if listed.reader_count >= CROWD {
+            self.crowds.push(Crowd { entry });
+        }
+    }
+
+    /// Makes the task an entry's writer.
+    #[inline]
+    fn write(&mut self, slot: u32, entry: u32) {
+        let touch = self.touch(slot, entry, false);
+        let listed = &mut self.store.entries[entry];
+        listed.writer = slot;
+        listed.writer_touch = touch;
+    }
+
+    /// Removes the entries that a written region covers.
+    #[inline(never)]
+    fn supersede(&mut self, place: usize) {
+        self.near.clear();
+        self.store.look(self.probes[place].wanted(), &mut self.near);
+        while let Some(near) = self.near.pop() {
+            if near.covered {
+                self.forget_accesses(near.entry);
+                let listed = &mut self.store.entries[near.entry];
+                listed.writer = NONE;
+                listed.writer_touch = NONE;
+                self.store.remove(near.entry);
+            }
+        }
+    }
+
+    /// Forgets the readers and the failure of an entry; its writer is for the caller to replace.
+    #[inline]
+    fn forget_accesses(&mut self, entry: u32) {
+        if self.store.entries[entry].readers != NONE {
+            self.detach_readers(entry);
+        }
+        let listed = &mut self.store.entries[entry];
+        if listed.failed != NOT_FAILED {
+            listed.failed = NOT_FAILED;
+            self.marks -= 1;
+        }
+    }
+
+    #[inline(never)]
+    fn detach_readers(&mut self, entry: u32) {
+        let listed = &mut self.store.entries[entry];
+        let mut reader = std::mem::replace(&mut listed.readers, NONE);
+        listed.reader_count = 0;
+        while reader != NONE {
+            let touch = &mut self.touches[reader];
+            touch.entry = NONE;
+            reader = touch.next;
+        }
+    }
+
+    #[inline(always)]
+    fn touch(&mut self, slot: u32, entry: u32, reads: bool) -> u32 {
+        let slot_next = self.slots[slot as usize];
+        let touch = self.touches.take(Touch { slot, entry, slot_next, previous: NONE, next: NONE, reads });
+        self.slots[slot as usize] = touch;
+        touch
+    }
+
+    pub(in crate::index) fn crowded(&mut self) -> Option<Crowd> {
+        // A later argument may have superseded the region.
+        while let Some(crowd) = self.crowds.pop() {
+            if self.store.entries[crowd.entry].reader_count >= CROWD {
+                return Some(crowd);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,116 @@
+//! Inference of every hazard, for any overlap.
+//!
+//! An entry stands for a region: its last writer and the readers since. A new writer of a region takes the place of its writer and
+//! readers, and of every entry that it covers: whoever meets one of those later meets the new writer too, which waited for
+//! them. Partial overlaps leave both entries in place. An entry goes when the last task that it names is retired, unless that
+//! was a writer that failed: then the entry stays as a mark until the region is overwritten or its buffer is gone.
+
+mod enter;
+mod look_up;
+mod retire;
+
+use crate::index::entry::Touch;
+use crate::index::hazards::{Access, IndexOptions, Room};
+use crate::index::pool::{NONE, Pool};
+use crate::index::store::{Near, Store, Wanted};
+use prewire_runtime_core::id::BufferId;
+
+/// A region with so many readers that a later writer would need as many edges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Crowd {
+    entry: u32,
+}
+
+/// What phase 1 remembers of an argument.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    buffer: BufferId,
+    base: u64,
+    start: u64,
+    geometry: u32,
+    root: u32,
+    /// The root's version when it was looked at.
+    version: u32,
+    /// The entry of exactly this region.
+    entry: u32,
+    access: Access,
+    /// Whether the region covers entries of others.
+    covers: bool,
+    /// The region fills an empty cell, as the store saw it.
+    at_corner: bool,
+    /// Whether the readers of the entry are to be replaced by this one.
+    joins: bool,
+}
+
+impl Probe {
+    #[inline]
+    fn wanted(&self) -> Wanted {
+        let writes = self.access != Access::Read;
+        Wanted { root: self.root, start: self.start, geometry: self.geometry, writes }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Sequential {
+    store: Store,
+    touches: Pool<Touch>,
+    /// The first touch of each slot.
+    slots: Vec<u32>,
+    probes: Vec<Probe>,
+    near: Vec<Near>,
+    crowds: Vec<Crowd>,
+    /// Entries whose writer failed.
+    marks: usize,
+}
+
+impl Sequential {
+    pub(super) fn new(options: &IndexOptions) -> Sequential {
+        Sequential {
+            store: Store::new(options.entries, options.arguments),
+            touches: Pool::new(options.touches),
+            slots: vec![NONE; options.slots],
+            probes: Vec::with_capacity(options.arguments),
+            near: Vec::with_capacity(options.entries),
+            crowds: Vec::with_capacity(options.arguments),
+            marks: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn begin(&mut self) {
+        self.probes.clear();
+        self.crowds.clear();
+        self.store.geometries.begin();
+    }
+
+    pub(super) fn needs(&self) -> Room {
+        let entries = self.probes.iter().filter(|probe| probe.entry == NONE).count();
+        Room { entries, touches: self.probes.len() }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.probes.clear();
+        self.crowds.clear();
+        self.store.clear();
+        self.touches.clear();
+        self.slots.fill(NONE);
+        self.marks = 0;
+    }
+
+    pub(super) fn capacity(&self) -> Room {
+        Room { entries: self.store.entries.capacity(), touches: self.touches.capacity() }
+    }
+
+    pub(super) fn in_use(&self) -> Room {
+        Room { entries: self.store.entries.in_use(), touches: self.touches.in_use() }
+    }
+
+    pub(super) fn peak(&self) -> Room {
+        Room { entries: self.store.entries.peak(), touches: self.touches.peak() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn compared(&self) -> usize {
+        self.store.compared.get()
+    }
+}

@@ -1,0 +1,115 @@
+//! Looking for a region.
+
+use super::{Near, Sight, Store, Wanted};
+use crate::index::pool::NONE;
+use prewire_runtime_core::tensor::Overlap;
+
+impl Store {
+    /// Looks for the wanted region; `near`, which is empty, gets every other one that shares bytes with it.
+    #[inline(always)]
+    pub(in crate::index) fn look(&self, wanted: Wanted, near: &mut Vec<Near>) -> Sight {
+        match self.glance(wanted) {
+            Some(sight) => sight,
+            None => self.search(wanted, near),
+        }
+    }
+
+    /// What can be said without a search.
+    #[inline(always)]
+    fn glance(&self, wanted: Wanted) -> Option<Sight> {
+        let root = &self.roots[wanted.root];
+        if root.simple != NONE {
+            let mut entry = self.buckets[self.bucket(root.simple, wanted.start)];
+            while entry != NONE {
+                self.count_comparison();
+                let listed = &self.entries[entry];
+                if listed.start == wanted.start && listed.grid == root.simple {
+                    let same = listed.geometry == wanted.geometry;
+                    return same.then_some(Sight { exact: entry, at_corner: false });
+                }
+                entry = listed.bucket_next;
+            }
+            let grid = &self.grids[root.simple];
+            let at_corner = wanted.geometry == grid.geometry && grid.is_corner(wanted.start);
+            return at_corner.then_some(Sight { exact: NONE, at_corner });
+        }
+        if root.live == 1 && root.loose != NONE {
+            self.count_comparison();
+            let only = &self.entries[root.loose];
+            let same = only.start == wanted.start && only.geometry == wanted.geometry;
+            return same.then_some(Sight { exact: root.loose, at_corner: false });
+        }
+        None
+    }
+
+    #[inline(never)]
+    fn search(&self, wanted: Wanted, near: &mut Vec<Near>) -> Sight {
+        self.count_comparison();
+        let root = &self.roots[wanted.root];
+        let footprint = self.geometries.footprint(wanted.geometry);
+        let mut exact = NONE;
+        let mut meet = |entry: u32| {
+            self.count_comparison();
+            let listed = &self.entries[entry];
+            if listed.start == wanted.start && listed.geometry == wanted.geometry {
+                exact = entry;
+                return;
+            }
+            let other = self.geometries.footprint(listed.geometry);
+            if !wanted.writes {
+                if footprint.intersects(wanted.start, other, listed.start) {
+                    near.push(Near { entry, covered: false });
+                }
+                return;
+            }
+            match footprint.overlap(wanted.start, other, listed.start) {
+                Overlap::Disjoint => {}
+                overlap => near.push(Near { entry, covered: overlap == Overlap::Covers }),
+            }
+        };
+        self.walk(root.loose, &mut meet);
+        for &index in root.grids() {
+            let grid = &self.grids[index];
+            if wanted.geometry == grid.geometry && grid.is_strict() && grid.is_corner(wanted.start) {
+                self.walk_cell(index, wanted.start, &mut meet);
+                continue;
+            }
+            match grid.cells(wanted.start, footprint) {
+                Some(cells) if cells.count <= u64::from(grid.entries) => {
+                    grid.for_each_corner(&cells, |corner| self.walk_cell(index, corner, &mut meet));
+                }
+                _ => self.walk(grid.head, &mut meet),
+            }
+        }
+        Sight { exact, at_corner: false }
+    }
+
+    fn walk_cell(&self, grid: u32, corner: u64, meet: &mut impl FnMut(u32)) {
+        let mut entry = self.buckets[self.bucket(grid, corner)];
+        while entry != NONE {
+            let listed = &self.entries[entry];
+            if listed.corner == corner && listed.grid == grid {
+                meet(entry);
+            }
+            entry = listed.bucket_next;
+        }
+    }
+
+    /// Every region of a buffer.
+    pub(in crate::index) fn all(&self, root: u32, near: &mut Vec<Near>) {
+        let root = &self.roots[root];
+        let mut meet = |entry| near.push(Near { entry, covered: true });
+        self.walk(root.loose, &mut meet);
+        for &grid in root.grids() {
+            self.walk(self.grids[grid].head, &mut meet);
+        }
+    }
+
+    fn walk(&self, head: u32, meet: &mut impl FnMut(u32)) {
+        let mut entry = head;
+        while entry != NONE {
+            meet(entry);
+            entry = self.entries[entry].next;
+        }
+    }
+}

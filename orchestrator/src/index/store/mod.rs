@@ -1,0 +1,227 @@
+//! The live regions, buffer by buffer, and the search for those that meet a given one.
+//!
+//! Each buffer with live regions has a root. A root's regions are in up to five grids, one per size of tile, or, where they fit
+//! none, in a plain list of loose regions; a buffer with a single region has it there and no grid. A search looks at the
+//! cells that the wanted region may touch, or at all regions of a grid if those are fewer, and tests what it finds exactly. A
+//! root with one strict grid and nothing loose needs no search for a tile of that grid: the cell holds all there is.
+
+mod lists;
+mod look;
+
+use crate::index::entry::Entry;
+use crate::index::geometry::Geometries;
+use crate::index::grid::Grid;
+use crate::index::hash::{bucket_bits, bucket_of_hash, fold};
+use crate::index::pool::{NONE, Pool};
+use crate::index::root::{GRIDS, Roots};
+use prewire_runtime_core::id::BufferId;
+
+/// How many loose regions are offered to a new grid; an insertion costs no more than a constant.
+const LOOSE_OFFERED: usize = 8;
+
+/// A region to look for, in a buffer that has a root.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) root: u32,
+    pub(super) start: u64,
+    pub(super) geometry: u32,
+    /// Whether it matters what the region covers.
+    pub(super) writes: bool,
+}
+
+/// A live region that shares bytes with the wanted one without being the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Near {
+    pub(super) entry: u32,
+    /// Whether the wanted region covers it.
+    pub(super) covered: bool,
+}
+
+/// What a look at a root gives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight {
+    /// The entry of exactly the wanted region, or [`NONE`].
+    pub(super) exact: u32,
+    /// The region is a cell of the root's only grid and nothing is in it.
+    pub(super) at_corner: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) entries: Pool<Entry>,
+    pub(super) geometries: Geometries,
+    pub(super) roots: Roots,
+    grids: Pool<Grid>,
+    /// Entries in grids, by grid and corner.
+    buckets: Vec<u32>,
+    bits: u32,
+    /// How many regions look-ups have compared with what they wanted, and how many searches they made.
+    #[cfg(test)]
+    pub(super) compared: std::cell::Cell<usize>,
+}
+
+impl Store {
+    pub(super) fn new(entries: usize, arguments: usize) -> Store {
+        let bits = bucket_bits(entries);
+        Store {
+            entries: Pool::new(entries),
+            geometries: Geometries::new(2 * entries, arguments),
+            roots: Roots::new(entries),
+            grids: Pool::new(entries),
+            buckets: vec![NONE; 1 << bits],
+            bits,
+            #[cfg(test)]
+            compared: std::cell::Cell::new(0),
+        }
+    }
+
+    /// Tests count comparisons, so that what a look-up costs can be asserted without a clock.
+    #[inline(always)]
+    fn count_comparison(&self) {
+        #[cfg(test)]
+        self.compared.update(|compared| compared + 1);
+    }
+
+    /// Lists a region that is not listed yet; `at_corner` as [`Sight`] had it, with the root unchanged since.
+    #[inline(always)]
+    pub(super) fn insert(&mut self, wanted: Wanted, at_corner: bool) -> u32 {
+        let Wanted { root: index, geometry, .. } = wanted;
+        self.geometries.hold(geometry);
+        self.roots.change(index);
+        let root = &mut self.roots[index];
+        root.live += 1;
+        if at_corner {
+            return self.insert_at_corner(wanted);
+        }
+        self.insert_elsewhere(wanted)
+    }
+
+    #[inline(never)]
+    fn insert_elsewhere(&mut self, wanted: Wanted) -> u32 {
+        let Wanted { root, start, geometry, .. } = wanted;
+        let entry = self.entries.take(Entry::new(start, geometry, root));
+        if self.roots[root].live == 1 {
+            self.list_loose(entry);
+        } else {
+            self.place(entry);
+        }
+        entry
+    }
+
+    /// Lists a region that fills an empty cell of a simple root's grid. The root stays simple.
+    #[inline(always)]
+    fn insert_at_corner(&mut self, wanted: Wanted) -> u32 {
+        let Wanted { root, start, geometry, .. } = wanted;
+        let grid = self.roots[root].simple;
+        let bucket = self.bucket(grid, start);
+        let (bucket_next, next) = (self.buckets[bucket], self.grids[grid].head);
+        let entry = self.entries.take(Entry { grid, bucket_next, next, ..Entry::new(start, geometry, root) });
+        self.buckets[bucket] = entry;
+        let grid = &mut self.grids[grid];
+        grid.head = entry;
+        grid.entries += 1;
+        if next != NONE {
+            self.entries[next].previous = entry;
+        }
+        entry
+    }
+
+    /// The root of a buffer, made if there is none.
+    pub(super) fn root_of(&mut self, buffer: BufferId, base: u64) -> u32 {
+        match self.roots.find(buffer) {
+            NONE => self.roots.add(buffer, base),
+            root => root,
+        }
+    }
+
+    /// Finds a grid for an entry, makes one if there is room for it, or leaves it loose.
+    #[inline(never)]
+    fn place(&mut self, entry: u32) {
+        let (index, start, geometry) = {
+            let listed = &self.entries[entry];
+            (listed.root, listed.start, listed.geometry)
+        };
+        let footprint = *self.geometries.footprint(geometry);
+        let (grids, grid_count) = (self.roots[index].grids, self.roots[index].grid_count);
+        for &grid in &grids[..usize::from(grid_count)] {
+            if let Some(placement) = self.grids[grid].place(start, &footprint) {
+                self.list_in_grid(entry, grid, placement);
+                self.settle(index);
+                return;
+            }
+        }
+        let fresh = Grid::new(self.roots[index].base, geometry, &footprint);
+        let placement = if usize::from(grid_count) < GRIDS { fresh.place(start, &footprint) } else { None };
+        if let Some(placement) = placement {
+            self.geometries.hold(geometry);
+            let grid = self.grids.take(fresh);
+            self.roots[index].add_grid(grid);
+            self.list_in_grid(entry, grid, placement);
+            self.gather_loose(index, grid);
+        } else {
+            self.list_loose(entry);
+        }
+        self.settle(index);
+    }
+
+    /// Moves what fits from the loose regions into a new grid.
+    fn gather_loose(&mut self, index: u32, grid: u32) {
+        let mut entry = self.roots[index].loose;
+        for _ in 0..LOOSE_OFFERED {
+            if entry == NONE {
+                break;
+            }
+            let Entry { start, geometry, next, .. } = self.entries[entry];
+            if let Some(placement) = self.grids[grid].place(start, self.geometries.footprint(geometry)) {
+                self.unlist_loose(entry);
+                self.list_in_grid(entry, grid, placement);
+            }
+            entry = next;
+        }
+    }
+
+    /// Forgets a region.
+    #[inline]
+    pub(super) fn remove(&mut self, entry: u32) {
+        let Entry { root: index, geometry, grid, .. } = self.entries[entry];
+        if grid == NONE {
+            self.unlist_loose(entry);
+        } else {
+            self.unlist_from_grid(entry, grid);
+        }
+        let listed = &mut self.entries[entry];
+        listed.writer_touch = NONE;
+        self.entries.give(entry);
+        self.geometries.drop(geometry);
+        self.roots.change(index);
+        let root = &mut self.roots[index];
+        root.live -= 1;
+        if root.live == 0 {
+            self.roots.free(index);
+        } else if grid == NONE || root.simple == NONE {
+            self.settle(index);
+        }
+    }
+
+    /// Finds out anew whether the root is simple.
+    fn settle(&mut self, index: u32) {
+        let root = &mut self.roots[index];
+        root.simple = match *root.grids() {
+            [grid] if root.loose == NONE && self.grids[grid].is_strict() => grid,
+            _ => NONE,
+        };
+    }
+
+    #[inline]
+    fn bucket(&self, grid: u32, corner: u64) -> usize {
+        bucket_of_hash(fold(u64::from(grid), corner), self.bits)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.geometries.clear();
+        self.roots.clear();
+        self.grids.clear();
+        self.buckets.fill(NONE);
+    }
+}
