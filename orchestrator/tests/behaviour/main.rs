@@ -3,5 +3,8 @@
 
 mod arguments;
 mod dependencies;
+mod failures;
 mod rig;
 mod rings;
+mod scopes;
+mod wiring;

@@ -1,0 +1,168 @@
+//! Scopes: what they hold, how deep they go, what manual ones leave out.
+
+use crate::rig::{KERNEL, Rig, recorded, refusal, small};
+use prewire_orchestrator::{OrchestratorConfig, ScopeMode};
+use prewire_runtime_core::error::Refusal;
+use prewire_runtime_core::id::TaskId;
+use prewire_runtime_core::task::{Argument, NewTensor, Task};
+use prewire_runtime_core::tensor::{DataType, Tensor};
+
+fn owner(rig: &mut Rig, elements: u32) -> (TaskId, Tensor) {
+    let output = Argument::Output(NewTensor::new(&[elements], DataType::U32));
+    let (id, outputs) = rig.try_submit(&Task::vector(KERNEL).arguments(&[output])).unwrap();
+    (id, outputs[0])
+}
+
+/// Claims CHIP-051.
+#[test]
+fn a_scope_holds_its_outputs() {
+    let heap = |rig: &Rig| rig.orchestrator.usage().rings[1].heap_bytes;
+    // The scope ends last.
+    let mut rig = Rig::new(small());
+    rig.open();
+    owner(&mut rig, 256);
+    rig.retirer.run();
+    for _ in 0..50 {
+        rig.task(&[]);
+        rig.retirer.run();
+        assert_eq!(heap(&rig), 1024, "it has finished and nobody uses it, but its scope is open");
+    }
+    rig.close();
+    rig.open();
+    for _ in 0..3 {
+        rig.task(&[]);
+    }
+    assert_eq!(heap(&rig), 0);
+    rig.retirer.run();
+    rig.close();
+
+    // The retaining consumer ends last.
+    rig.open();
+    let (_, tensor) = owner(&mut rig, 256);
+    rig.retirer.run();
+    let consumer = rig.input(&tensor, |_| {});
+    rig.gate(consumer);
+    rig.close();
+    rig.open();
+    for _ in 0..10 {
+        rig.task(&[]);
+        assert_eq!(heap(&rig), 1024, "its scope is closed, but a consumer still uses it");
+    }
+    rig.retirer.complete(consumer);
+    rig.task(&[]);
+    assert_eq!(heap(&rig), 0);
+}
+
+/// Claims CHIP-052.
+#[test]
+fn scopes_nest_64_deep() {
+    let mut rig = Rig::new(OrchestratorConfig { window: [128; 4], ..small() });
+    let ids: Vec<_> = (0..64)
+        .map(|_| {
+            rig.open();
+            rig.task(&[])
+        })
+        .collect();
+    let told = refusal(rig.orchestrator.open_scope(ScopeMode::Automatic)).to_string();
+    assert!(told.contains("code 5") && told.contains("64"), "{told}");
+    rig.retirer.run();
+    assert!(ids.iter().all(|&id| rig.retirer.has_ended(id)));
+    for _ in 0..64 {
+        rig.close();
+    }
+    assert_eq!(rig.orchestrator.scope_depth(), 0);
+    assert!(rig.is_usable());
+}
+
+/// Claims CHIP-053.
+#[test]
+fn an_automatic_scope_inside_a_manual_one_is_refused() {
+    let mut rig = Rig::new(recorded());
+    let buffer = rig.external(&[4]);
+    let writer = rig.overwrite(&buffer, |_| {});
+    rig.orchestrator.open_scope(ScopeMode::Manual).unwrap();
+    let told = refusal(rig.orchestrator.open_scope(ScopeMode::Automatic)).to_string();
+    assert!(told.contains("code 5") && told.contains("automatic") && told.contains("manual"), "{told}");
+    rig.orchestrator.open_scope(ScopeMode::Manual).unwrap();
+    let inner = rig.input(&buffer, |_| {});
+    rig.close();
+    let outer = rig.input(&buffer, |_| {});
+    rig.close();
+    let after = rig.input(&buffer, |_| {});
+    assert_eq!(rig.pairs(), [(writer, after)]);
+    assert!(!rig.has_edge(writer, inner) && !rig.has_edge(writer, outer));
+}
+
+/// Scopes that are still open at the end are closed, with a warning; one that is not open cannot be closed.
+#[test]
+fn scopes_are_balanced() {
+    let mut rig = Rig::new(small());
+    assert!(matches!(refusal(rig.orchestrator.close_scope()), Refusal::NoOpenScope));
+    rig.open();
+    rig.open();
+    owner(&mut rig, 4);
+    rig.retirer.run();
+    assert_eq!(rig.orchestrator.end_run(&mut rig.retirer), 2);
+    assert!(rig.graph.run.notes().iter().any(|note| note.starts_with("2 scopes")), "{:?}", rig.graph.run.notes());
+    rig.orchestrator.after_run();
+    rig.begin();
+    assert!(rig.is_usable());
+}
+
+/// Claims CHIP-055.
+#[test]
+fn a_scope_holds_as_many_tasks_as_its_window_and_as_few_as_none() {
+    let mut rig = Rig::new(OrchestratorConfig {
+        window: [4096; 4],
+        heap_bytes: [4096 * 64; 4],
+        edges: [4096; 4],
+        index_entries: 1 << 16,
+        ..small()
+    });
+    rig.open();
+    let mut outputs = Vec::new();
+    for number in 0..4095u32 - 128 {
+        let (id, output) = owner(&mut rig, 1);
+        rig.does(id, move |seen| seen.set(0, 0, number));
+        outputs.push(output);
+    }
+    rig.retirer.run();
+    // The tasks submitted last read all of them, 31 at a time, and own an output themselves.
+    let sums = std::rc::Rc::new(std::cell::RefCell::new(0u64));
+    let mut last = 0;
+    for some in outputs.chunks(31) {
+        let mut arguments: Vec<_> = some.iter().map(Argument::Input).collect();
+        arguments.push(Argument::Output(NewTensor::new(&[1], DataType::U32)));
+        let id = rig.task(&arguments);
+        let sums = std::rc::Rc::clone(&sums);
+        rig.does(id, move |seen| {
+            for argument in 0..seen.tensors.len() - 1 {
+                *sums.borrow_mut() += u64::from(seen.get(argument, 0));
+            }
+        });
+        last += 1;
+    }
+    assert_eq!(last, 128);
+    assert_eq!(rig.orchestrator.usage().rings[1].slots, 4095);
+    rig.retirer.run();
+    assert_eq!(*sums.borrow(), (0..4095 - 128).sum::<u64>());
+    assert_eq!(rig.orchestrator.usage().rings[1].slots, 4095, "all are held until the end");
+    rig.close();
+    rig.open();
+    rig.task(&[]);
+    assert_eq!(rig.orchestrator.usage().rings[1].slots, 1, "and released together");
+    rig.close();
+
+    let before = rig.orchestrator.usage();
+    for scope in 0..1_000_000 {
+        let depth = 1 + scope % 8;
+        for _ in 0..depth {
+            rig.open();
+        }
+        for _ in 0..depth {
+            rig.close();
+        }
+    }
+    assert_eq!(rig.orchestrator.usage(), before);
+    assert!(rig.is_usable());
+}
