@@ -89,8 +89,11 @@ impl ArgumentArena {
     /// As for [`ArgumentArena::write`].
     #[inline]
     pub unsafe fn write_tensor(&self, unit: u32, tensor: &Tensor, tag: ArgumentTag) {
-        // SAFETY: by contract nobody else can see the unit.
-        self.0[unit as usize].with_mut(|cell| unsafe { (*cell).tensor = TensorArgument::new(tensor, tag) });
+        self.0[unit as usize].with_mut(|cell| {
+            // SAFETY: by contract nobody else can see the unit.
+            let cell = unsafe { &mut *cell };
+            cell.tensor = TensorArgument::new(tensor, tag);
+        });
     }
 
     /// How many units there are.
