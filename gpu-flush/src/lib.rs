@@ -9,6 +9,7 @@ pub mod config;
 pub mod dtype;
 pub mod error;
 pub mod geometry;
+pub mod settings;
 
 // What the store looks like.
 pub mod codec;

@@ -215,3 +215,80 @@ impl Store<'_> {
         Ok((file, entries))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::{CodecConfig, Dimension};
+    use crate::dtype::DataType;
+    use crate::sink::{FileOptions, FileSink, Sink};
+    use crate::testing::PlainWriter;
+
+    #[test]
+    fn checksums_do_not_depend_on_the_slices() {
+        let bytes: Vec<u8> = (0..100).collect();
+        let sums = |step| {
+            let mut sums = Checksums::new(30);
+            bytes.chunks(step).for_each(|slice| sums.add(slice));
+            sums.finish()
+        };
+        let whole: Vec<u32> = bytes.chunks(30).map(crc32c::crc32c).collect();
+        for step in [1, 7, 30, 31, 100] {
+            assert_eq!(sums(step), whole, "slices of {step}");
+        }
+        assert!(Checksums::new(30).finish().is_empty());
+    }
+
+    /// A store of 5×6×7 bytes at a folder of its own, its input and its geometry.
+    fn store(name: &str, codec: CodecConfig) -> (PathBuf, ArrayConfig, Vec<u8>) {
+        let root = std::env::current_exe().unwrap().parent().unwrap().join("scratch").join(name);
+        let _ = std::fs::remove_dir_all(&root);
+        let config = ArrayConfig::builder(DataType::U8)
+            .dimension(Dimension::unbounded("t").chunk(2).chunks_per_shard(2))
+            .dimension(Dimension::bounded("y", 6).chunk(4).chunks_per_shard(1))
+            .dimension(Dimension::bounded("x", 7).chunk(3))
+            .codec(codec)
+            .build()
+            .unwrap();
+        let input: Vec<u8> = (0..5 * 42).map(|value| value as u8 + 1).collect();
+        let sink = Arc::new(FileSink::new(&root, FileOptions::default()).unwrap());
+        PlainWriter::write(&config, 1, sink.as_ref() as &dyn Sink, &input);
+        (root, config, input)
+    }
+
+    fn verified(root: &Path, config: &ArrayConfig, input: &[u8]) -> Result<Verified, ProgramError> {
+        let geometry = ArrayGeometry::new(config, 1).unwrap();
+        let mut sums = Checksums::new(slab_bytes(&geometry));
+        sums.add(input);
+        verify(root, config, &geometry, input.len() as u64, sums.finish())
+    }
+
+    #[test]
+    fn a_store_equals_its_input_and_any_damage_is_found() {
+        for (name, codec) in [("verify-none", CodecConfig::None), ("verify-zstd", CodecConfig::Zstd { level: 1 })] {
+            let (root, config, input) = store(name, codec);
+            assert_eq!(verified(&root, &config, &input).unwrap(), Verified { chunks: 18, compared_bytes: 210 });
+            let mut other = input.clone();
+            other[100] ^= 1;
+            assert!(
+                matches!(verified(&root, &config, &other), Err(ProgramError::Verify(text)) if text.contains("2 to 3"))
+            );
+            assert!(verified(&root, &config, &[&input[..], &[1]].concat()).is_err(), "the store is one element short");
+            assert!(verified(&root, &config, &input[..209]).is_err(), "the store has one element more");
+            let shard = root.join("c/0/1/0");
+            let good = std::fs::read(&shard).unwrap();
+            // The first element or the frame's magic number, an entry of the index, its checksum.
+            for byte in [0, good.len() - 20, good.len() - 1] {
+                let mut damaged = good.clone();
+                damaged[byte] ^= 1;
+                std::fs::write(&shard, damaged).unwrap();
+                let found = verified(&root, &config, &input);
+                assert!(matches!(found, Err(ProgramError::Verify(_))), "byte {byte} of {name}: {found:?}");
+            }
+            std::fs::remove_file(&shard).unwrap();
+            assert!(matches!(verified(&root, &config, &input), Err(ProgramError::Io { .. })));
+        }
+    }
+}

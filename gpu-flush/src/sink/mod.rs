@@ -6,6 +6,8 @@
 mod discard;
 mod file;
 mod memory;
+#[cfg(feature = "s3")]
+mod object;
 mod stable;
 
 use std::any::Any;
@@ -15,6 +17,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use discard::DiscardSink;
 pub use file::{FileOptions, FileSink};
 pub use memory::MemorySink;
+#[cfg(feature = "s3")]
+pub use object::{ObjectSettings, ObjectSink};
 pub use stable::StableBytes;
 
 use crate::error::Error;

@@ -3,6 +3,8 @@
 mod codecs;
 mod interop;
 mod layout;
+#[cfg(feature = "program")]
+mod program;
 mod pyramid;
 mod store;
 mod support;
