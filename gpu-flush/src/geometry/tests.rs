@@ -293,7 +293,7 @@ fn a_batch_is_shard_major_then_epoch_major_with_a_sentinel_per_level() {
     assert_eq!((offsets[8], offsets[9]), (80, 80));
 }
 
-/// Part of FLUSH-028: the capacity; the carry itself is in the shard's and the engine's tests.
+/// Claims FLUSH-028, with the carry in the writer's tests: the capacity.
 #[test]
 fn a_shard_region_holds_the_worst_batch_behind_a_tail() {
     let config = ArrayConfig::builder(DataType::U16)

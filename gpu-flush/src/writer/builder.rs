@@ -1,3 +1,5 @@
+//! From a configuration to a writer: everything is checked before anything is allocated.
+
 use std::sync::Arc;
 
 use super::multi::MultiWriter;
@@ -9,6 +11,7 @@ use crate::edges::Mutations;
 use crate::error::Error;
 use crate::geometry::{ArrayGeometry, CodecBounds, MemoryEstimate, Placement, estimate_memory};
 use crate::schedule::{Array, ArrayPlan, BackPressure, Engine};
+use crate::settings;
 use crate::sink::{Sink, guarded};
 use crate::zarr::Publisher;
 
@@ -142,14 +145,14 @@ impl WriterBuilder {
         if let Some(device) = &self.device {
             return Ok((Arc::clone(device), None));
         }
-        let wanted = match std::env::var("PREWIRE_FLUSH_DEVICE") {
+        let wanted = match std::env::var(settings::DEVICE.environment) {
             Ok(name) => match name.as_str() {
                 "cpu" => DeviceChoice::Cpu,
                 "cuda" => DeviceChoice::Cuda,
                 "auto" => DeviceChoice::Auto,
                 other => {
                     let reason = format!("{other:?} is no device; use cpu, cuda or auto");
-                    return Err(Error::invalid_config("PREWIRE_FLUSH_DEVICE", reason));
+                    return Err(Error::invalid_config(settings::DEVICE.environment, reason));
                 }
             },
             Err(_) => self.engine.device,
@@ -166,7 +169,8 @@ impl WriterBuilder {
     }
 
     fn gate_forced_off(&self) -> bool {
-        self.engine.force_gate_off || std::env::var("PREWIRE_FLUSH_FORCE_GATE_OFF").is_ok_and(|value| value == "1")
+        self.engine.force_gate_off
+            || std::env::var(settings::FORCE_GATE_OFF.environment).is_ok_and(|value| value == "1")
     }
 
     /// Checks, then allocates, then touches the sinks, so that a failure leaves nothing behind.
