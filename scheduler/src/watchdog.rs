@@ -81,16 +81,18 @@ impl WatchedCore {
 pub(crate) struct Sampler {
     cores: Vec<Sample>,
     still: Option<Still>,
+    /// How many steps each instance had made when everything was found to stand still.
+    steps: Vec<u64>,
+    /// What ran at the last check; kept for its room.
+    running: Vec<Seen>,
     verdict: bool,
 }
 
 /// Everything was found to stand still.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Still {
     epoch: u64,
     since_ns: u64,
-    /// How many steps each instance had made by then.
-    steps: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,14 +101,26 @@ struct Sample {
     since_ns: u64,
 }
 
+impl Sample {
+    const NONE: Sample = Sample { pulse: Pulse { running: None, beat: 0 }, since_ns: 0 };
+}
+
 impl Sampler {
     pub(crate) fn new(cores: usize) -> Self {
-        let pulse = Pulse { running: None, beat: 0 };
-        Sampler { cores: vec![Sample { pulse, since_ns: 0 }; cores], still: None, verdict: false }
+        // Every core may run something, and there are at most as many instances as cores, so that no list grows later.
+        Sampler {
+            cores: vec![Sample::NONE; cores],
+            still: None,
+            steps: Vec::with_capacity(cores),
+            running: Vec::with_capacity(cores),
+            verdict: false,
+        }
     }
 
     pub(crate) fn begin_run(&mut self) {
-        *self = Sampler::new(self.cores.len());
+        self.cores.fill(Sample::NONE);
+        self.still = None;
+        self.verdict = false;
     }
 }
 
@@ -138,36 +152,45 @@ impl<P: Platform> SchedulerGroup<P> {
             }
             return false;
         }
-        let running = self.sample(&mut sampler, now_ns);
-        let stuck = running
-            .iter()
-            .copied()
-            .find(|seen| seen.started && seen.for_ns > self.budget_of(seen) && self.still_runs(seen, &sampler));
-        let report = if let Some(stuck) = stuck {
-            let mut report = self.report(&running, self.budget_of(&stuck));
-            self.put_first(&mut report, &stuck);
-            Some(report)
-        } else if let Some((waiting, budget_ns)) = self.overdue_condition(now_ns) {
-            let mut report = self.report(&running, budget_ns);
-            report.waiting = report.waiting.max(1);
-            report.class = StallClass::of(report.running, report.ready, report.waiting, report.orchestration_done);
-            report.waiting_tasks.push(waiting);
-            Some(report)
-        } else if self.stands_still(&mut sampler, &running, now_ns) {
-            Some(self.report(&running, self.watchdog_ns()))
-        } else {
-            None
-        };
+        // The list is kept from check to check, so that looking allocates nothing.
+        let mut running = std::mem::take(&mut sampler.running);
+        self.sample(&mut sampler, now_ns, &mut running);
+        let report = self.verdict(&mut sampler, &running, now_ns);
+        sampler.running = running;
         let Some(report) = report else { return false };
         sampler.verdict = true;
         drop(sampler);
         self.end_for(Fatal::Stalled(Box::new(report)))
     }
 
+    /// The report of a run that is to be ended, if one is due.
+    fn verdict(&self, sampler: &mut Sampler, running: &[Seen], now_ns: u64) -> Option<StallReport> {
+        let stuck = running
+            .iter()
+            .copied()
+            .find(|seen| seen.started && seen.for_ns > self.budget_of(seen) && self.still_runs(seen, sampler));
+        if let Some(stuck) = stuck {
+            let mut report = self.report(running, self.budget_of(&stuck));
+            self.put_first(&mut report, &stuck);
+            Some(report)
+        } else if let Some((waiting, budget_ns)) = self.overdue_condition(now_ns) {
+            let mut report = self.report(running, budget_ns);
+            report.waiting = report.waiting.max(1);
+            report.class = StallClass::of(report.running, report.ready, report.waiting, report.orchestration_done);
+            report.waiting_tasks.push(waiting);
+            Some(report)
+        } else if self.stands_still(sampler, running, now_ns) {
+            Some(self.report(running, self.watchdog_ns()))
+        } else {
+            None
+        }
+    }
+
     /// How the run stands, in the form of a stall's report: the counts, and the tasks on cores.
     pub fn stall_report(&self, now_ns: u64) -> StallReport {
         let mut sampler = self.sampler.lock().expect(POISON);
-        let running = self.sample(&mut sampler, now_ns);
+        let mut running = Vec::new();
+        self.sample(&mut sampler, now_ns, &mut running);
         self.report(&running, self.watchdog_ns())
     }
 
@@ -179,9 +202,9 @@ impl<P: Platform> SchedulerGroup<P> {
         seen.dispatched.budget_ns.unwrap_or(self.watchdog_ns())
     }
 
-    /// Takes the pulse of every core. Returns what runs, by core.
-    fn sample(&self, sampler: &mut Sampler, now_ns: u64) -> Vec<Seen> {
-        let mut running = Vec::new();
+    /// Takes the pulse of every core, and lists what runs, by core.
+    fn sample(&self, sampler: &mut Sampler, now_ns: u64, running: &mut Vec<Seen>) {
+        running.clear();
         for (core, sample) in sampler.cores.iter_mut().enumerate() {
             let core = CoreId(core as u16);
             let pulse = self.platform.pulse(core);
@@ -196,7 +219,6 @@ impl<P: Platform> SchedulerGroup<P> {
                 running.push(Seen { core, dispatched, for_ns, started: pulse.running.is_some() });
             }
         }
-        running
     }
 
     /// Looks once more at a core before its task is declared stuck.
@@ -217,14 +239,16 @@ impl<P: Platform> SchedulerGroup<P> {
         }
         let epoch = self.graph.epoch();
         let steps = || self.told.iter().map(|told| told.steps.load(Ordering::Acquire));
-        let Some(still) = sampler.still.as_ref().filter(|still| still.epoch == epoch) else {
-            sampler.still = Some(Still { epoch, since_ns: now_ns, steps: steps().collect() });
+        let Some(still) = sampler.still.filter(|still| still.epoch == epoch) else {
+            sampler.still = Some(Still { epoch, since_ns: now_ns });
+            sampler.steps.clear();
+            sampler.steps.extend(steps());
             return false;
         };
         // A core whose owner has been stopped may have ended its dispatch without anybody's knowing.
         let unknown = told()
             .zip(steps())
-            .zip(&still.steps)
+            .zip(&sampler.steps)
             .any(|(((told, _), now), &then)| told.on_cores.load(Ordering::Relaxed) > 0 && now.wrapping_sub(then) < 2);
         !unknown && now_ns.saturating_sub(still.since_ns) >= self.watchdog_ns()
     }
