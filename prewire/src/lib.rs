@@ -26,7 +26,7 @@
 //!         Argument::Input(&x),
 //!         Argument::Output(NewTensor::new(&[3], DataType::F32)),
 //!     ]))?;
-//!     let twice = twice.output(0);
+//!     let twice = twice.outputs[0];
 //!     run.submit(&Task::vector(double).arguments(&[Argument::Input(&twice), Argument::OutputExisting(&y)]))?;
 //!     Ok(())
 //! })?;
@@ -43,7 +43,7 @@ pub mod trace;
 mod unrun;
 
 pub use prewire_orchestrator::{EdgeLog, Hazards, ScopeMode, Submitted};
-pub use prewire_platform_sim::{Engine, Execution as BlockRecord};
+pub use prewire_platform_sim::{Engine, Execution as BlockRecord, Fault};
 pub use prewire_runtime_core::chip::{ChipSpec, CoreKind};
 pub use prewire_runtime_core::edge::EdgeFlags;
 pub use prewire_runtime_core::error::{
@@ -60,6 +60,7 @@ pub use prewire_runtime_core::tensor::{ArgumentTag, DataType, Tensor, TensorErro
 pub use prewire_runtime_core::waiting::WaitingPolicy;
 pub use runtime::{
     Buffer, BufferError, BuildError, Builder, Chip, Failed, Kernel, RegisterError, Report, RingPeaks, Run, Runtime,
+    StagedError,
 };
 
 /// The README's example is compiled and run like any other.

@@ -9,10 +9,10 @@ use super::run::Run;
 use super::shared::Shared;
 use super::supervisor::{self, Bell};
 use prewire_orchestrator::{Orchestrator, OrchestratorConfig};
-use prewire_platform_sim::{Sim, SimConfig, SimMemory};
+use prewire_platform_sim::{Fault, Sim, SimConfig, SimMemory};
 use prewire_runtime_core::error::{RunError, SubmitError};
 use prewire_runtime_core::graph::Graph;
-use prewire_runtime_core::id::KernelId;
+use prewire_runtime_core::id::{CoreId, KernelId};
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::waiting::Blocking;
@@ -84,7 +84,13 @@ impl Runtime {
         }
         let scheduling = SchedulerConfig { watchdog: plan.watchdog, ..SchedulerConfig::new(instances) };
         let group = SchedulerGroup::new(scheduling, graph.clone(), platform.clone());
-        let orchestrator = Orchestrator::new(config, graph.clone(), memory.clone(), &chip)?;
+        let mut orchestrator = Orchestrator::new(config, graph.clone(), memory.clone(), &chip)?;
+        let (informer, clock) = (group.clone(), platform.clone());
+        orchestrator.describe_with(move |_, task| {
+            let running = informer.stall_report(clock.now_ns()).running_tasks;
+            let found = running.into_iter().find(|running| running.task == task)?;
+            Some(format!("running on {} since {} ms (kernel {})", found.core, found.running_ms, found.kernel))
+        });
         let schedulers = group.instances();
         let shared = Arc::new(Shared::new(graph, platform, memory, group, schedulers, plan.waiting));
         let mut runtime = Runtime {
@@ -151,6 +157,14 @@ impl Runtime {
     /// What the chip is.
     pub fn chip(&self) -> &prewire_runtime_core::chip::ChipSpec {
         &self.plan.chip
+    }
+
+    /// Gives a core a fault from the next run on, or takes it away: for tests of what a program does when hardware fails.
+    ///
+    /// # Panics
+    /// If the chip has no such core.
+    pub fn set_fault(&mut self, core: CoreId, fault: Option<Fault>) {
+        self.shared.platform.set_fault(core, fault);
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

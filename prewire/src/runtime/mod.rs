@@ -11,6 +11,7 @@ mod lifecycle;
 mod report;
 mod run;
 mod shared;
+mod staging;
 mod supervisor;
 
 pub use buffer::{Buffer, BufferError};
@@ -21,3 +22,4 @@ pub use kernel::{Kernel, RegisterError};
 pub use lifecycle::{Failed, Runtime};
 pub use report::{Report, RingPeaks};
 pub use run::Run;
+pub use staging::StagedError;
