@@ -6,18 +6,19 @@ use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::KernelError;
 use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::port::Token;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_pulse_changes_with_each_start_and_each_sign_of_life() {
     for engine in [Engine::Inline, Engine::Threads] {
-        let rig_slot: Arc<std::sync::OnceLock<Rig>> = Arc::default();
+        // A weak one: the chip keeps its kernels.
+        let shared: Arc<OnceLock<Weak<Rig>>> = Arc::default();
         let kernel = {
-            let rig = Arc::clone(&rig_slot);
+            let shared = Arc::clone(&shared);
             closure(move |context| {
-                let Some(rig) = rig.get() else { return Ok(()) };
+                let Some(rig) = shared.get().and_then(Weak::upgrade) else { return Ok(()) };
                 let before = rig.sim.pulse(CoreId(1));
                 assert!(before.running.is_some());
                 context.alive();
@@ -36,7 +37,8 @@ fn a_pulse_changes_with_each_start_and_each_sign_of_life() {
         assert_eq!(after.running, None);
         assert_ne!(after.beat, at_rest.beat);
         // Once more, now that the kernel can look at its own core.
-        let rig = rig_slot.get_or_init(|| rig);
+        let rig = Arc::new(rig);
+        shared.set(Arc::downgrade(&rig)).unwrap();
         // SAFETY: the core is idle and there are no arguments.
         unsafe { rig.sim.dispatch(CoreId(1), Token::FIRST.next(), &payload(CoreId(1), 0, 2)) };
         let token = Token::FIRST.next();
