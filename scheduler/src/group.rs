@@ -27,6 +27,8 @@ pub(crate) struct Told {
     pub(crate) on_cores: AtomicU64,
     /// Whether it holds a MIX task that waits for a cluster: 0 or 1.
     pub(crate) holds_cluster_task: AtomicU64,
+    /// Whether it keeps a cluster free for a MIX task, its own or another's: 0 or 1.
+    pub(crate) keeps_cluster: AtomicU64,
     /// Its steps so far: if it has made two since some moment, it has looked at all its cores since.
     pub(crate) steps: AtomicU64,
 }
@@ -99,6 +101,7 @@ impl<P: Platform> SchedulerGroup<P> {
         }
         for told in &self.told {
             told.holds_cluster_task.store(0, Ordering::Relaxed);
+            told.keeps_cluster.store(0, Ordering::Relaxed);
             told.in_hand.store(0, Ordering::Relaxed);
         }
         for progress in &self.graph.progress {
@@ -140,11 +143,29 @@ impl<P: Platform> SchedulerGroup<P> {
         others.any(|(_, told)| told.free.load(Ordering::Relaxed) >> 32 != 0)
     }
 
+    /// The instances that say yes to a question of 0 or 1, a bit each.
+    fn instances_that(&self, say: impl Fn(&Told) -> &AtomicU64) -> u64 {
+        let told = self.told.iter().enumerate();
+        told.fold(0, |all, (instance, told)| all | say(told).load(Ordering::Relaxed) << instance)
+    }
+
     /// The instances other than `but` that hold a MIX task which waits for a cluster, a bit each.
     pub(crate) fn cluster_task_holders(&self, but: usize) -> u64 {
-        let others = self.told.iter().enumerate().filter(|&(instance, _)| instance != but);
-        others
-            .fold(0, |holders, (instance, told)| holders | told.holds_cluster_task.load(Ordering::Relaxed) << instance)
+        self.instances_that(|told| &told.holds_cluster_task) & !(1 << but)
+    }
+
+    /// The instances that keep a cluster free for a MIX task, a bit each.
+    pub(crate) fn cluster_keepers(&self) -> u64 {
+        self.instances_that(|told| &told.keeps_cluster)
+    }
+
+    /// Wakes those of `instances` that sleep. To be called behind a full fence.
+    pub(crate) fn wake(&self, instances: u64) {
+        let mut sleeping = instances & self.graph.bells.idle() & !(1 << self.graph.orchestrator_bell());
+        while sleeping != 0 {
+            self.graph.bells.ring(sleeping.trailing_zeros() as usize);
+            sleeping &= sleeping - 1;
+        }
     }
 
     /// Wakes a sleeping instance that has free cores for tasks of this queue. To be called behind a full fence.
@@ -164,15 +185,6 @@ impl<P: Platform> SchedulerGroup<P> {
                 self.graph.bells.ring(instance);
                 return;
             }
-        }
-    }
-
-    /// Wakes every sleeping instance: a gang needs all of them. To be called behind a full fence.
-    pub(crate) fn wake_instances(&self) {
-        let mut sleeping = self.graph.bells.idle() & !(1 << self.graph.orchestrator_bell());
-        while sleeping != 0 {
-            self.graph.bells.ring(sleeping.trailing_zeros() as usize);
-            sleeping &= sleeping - 1;
         }
     }
 

@@ -90,11 +90,13 @@ struct Published {
 
 impl Published {
     #[inline]
-    fn tell_free(&mut self, free: u64, told: &Told) {
-        if free != self.free {
+    fn tell_free(&mut self, free: u64, told: &Told) -> bool {
+        let news = free != self.free;
+        if news {
             self.free = free;
             told.free.store(free, Ordering::Relaxed);
         }
+        news
     }
 }
 
@@ -214,9 +216,9 @@ impl<'a, P: Platform> Round<'a, P> {
         self.group.told[self.own.index].in_hand.store(self.own.in_hand, Ordering::Relaxed);
     }
 
-    /// Tells the others now how many cores are free.
-    pub(crate) fn tell_free(&mut self) {
-        self.own.published.tell_free(self.own.tracker.summary(), &self.group.told[self.own.index]);
+    /// Tells the others now how many cores are free. True if that is news.
+    pub(crate) fn tell_free(&mut self) -> bool {
+        self.own.published.tell_free(self.own.tracker.summary(), &self.group.told[self.own.index])
     }
 
     /// Tells the others what this step achieved, and wakes the orchestrator if it may be waiting for that.

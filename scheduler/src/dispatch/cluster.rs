@@ -48,6 +48,9 @@ impl<P: Platform> Round<'_, P> {
                 self.place_parts(cluster, parts, task, block);
             }
             self.own.tracker.unreserve_cluster();
+            if self.group.config.instances > 1 && self.group.cluster_keepers() != 0 {
+                self.let_keepers_go_on();
+            }
             for kind in KINDS {
                 if crate::tracker::Kinds::of(parts).has(kind) {
                     self.group.gangs.served(kind);
@@ -72,7 +75,6 @@ impl<P: Platform> Round<'_, P> {
 
     /// Takes the oldest MIX task if there is a cluster that it might fit, and sees to it that there will be one if not.
     fn take_cluster_task(&mut self) -> Option<SlotIndex> {
-        self.tell_holding(false);
         let queue = self.graph.queue(Queue::Cluster);
         let queued = !queue.is_empty();
         if !queued && self.group.cluster_task_holders(self.own.index) == 0 {
@@ -94,26 +96,42 @@ impl<P: Platform> Round<'_, P> {
         Some(task)
     }
 
-    fn tell_holding(&self, holds: bool) {
-        let told = &self.group.told[self.own.index].holds_cluster_task;
-        if told.load(Ordering::Relaxed) != holds as u64 {
-            told.store(holds as u64, Ordering::Relaxed);
+    /// Tells the others what this instance does about MIX tasks. They keep clusters for a task that one holds, and may go on once none does.
+    pub(crate) fn tell_clusters(&mut self) {
+        let told = &self.group.told[self.own.index];
+        let holds = self.own.cluster_task.is_some() as u64;
+        let keeps = self.own.tracker.has_reserved_cluster() as u64;
+        if told.keeps_cluster.load(Ordering::Relaxed) != keeps {
+            told.keeps_cluster.store(keeps, Ordering::Relaxed);
+        }
+        if told.holds_cluster_task.load(Ordering::Relaxed) != holds {
+            told.holds_cluster_task.store(holds, Ordering::Relaxed);
+            if holds == 0 {
+                self.let_keepers_go_on();
+            }
         }
     }
 
-    /// If a whole cluster is free here and a sleeping instance holds a MIX task, that instance is to put it back for this one.
-    pub(crate) fn call_holders(&mut self) {
-        let holders = self.group.cluster_task_holders(self.own.index);
-        if holders == 0 || self.own.tracker.whole_clusters() == 0 {
-            return;
-        }
-        self.tell_free();
+    /// A MIX task has gone from the queue or from a hand: whoever sleeps and keeps a cluster for it has to look again.
+    fn let_keepers_go_on(&self) {
         fence(Ordering::SeqCst);
-        let mut sleeping = holders & self.graph.bells.idle();
-        while sleeping != 0 {
-            self.graph.bells.ring(sleeping.trailing_zeros() as usize);
-            sleeping &= sleeping - 1;
+        self.group.wake(self.group.cluster_keepers());
+    }
+
+    /// If whole clusters have become free here, a sleeping instance that holds a MIX task is to put it back for this one.
+    pub(crate) fn call_holders(&mut self) {
+        if self.tell_free() && self.own.tracker.whole_clusters() != 0 {
+            fence(Ordering::SeqCst);
+            self.group.wake(self.group.cluster_task_holders(self.own.index));
         }
+    }
+
+    /// Whether this instance keeps a cluster that no MIX task wants any more.
+    pub(crate) fn keeps_in_vain(&self) -> bool {
+        self.own.tracker.has_reserved_cluster()
+            && self.own.cluster_task.is_none()
+            && self.graph.queue(Queue::Cluster).is_empty()
+            && self.group.cluster_task_holders(self.own.index) == 0
     }
 
     /// Whether a MIX task from the queue may find a cluster here. While a gang waits nothing is held in hand for long, so only a cluster that fits
@@ -142,6 +160,5 @@ impl<P: Platform> Round<'_, P> {
         }
         self.own.tracker.reserve_cluster(parts);
         self.own.cluster_task = Some(task);
-        self.tell_holding(true);
     }
 }

@@ -49,6 +49,7 @@ impl<P: Platform> Round<'_, P> {
         if self.group.config.instances == 1 {
             return;
         }
+        self.tell_clusters();
         self.call_holders();
         for queue in [Queue::Cube, Queue::Vector, Queue::Cluster] {
             if !self.graph.queue(queue).is_empty() {
@@ -71,7 +72,7 @@ impl<P: Platform> Round<'_, P> {
             Some(task) => self.could_place(task),
             None => !self.graph.queue(Queue::Cluster).is_empty() && self.may_find_cluster(),
         };
-        singles || clusters
+        singles || clusters || self.keeps_in_vain()
     }
 
     /// Pre-loading is for when no core of the kind is idle anywhere and no gang waits.

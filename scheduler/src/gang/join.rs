@@ -68,7 +68,7 @@ impl<P: Platform> Round<'_, P> {
         if gate.try_launch(generation) {
             self.group.gangs.launched(Kinds::of(parts));
             fence(Ordering::SeqCst);
-            self.group.wake_instances();
+            self.group.wake(u64::MAX);
             return true;
         }
         news
@@ -163,7 +163,7 @@ impl<P: Platform> Round<'_, P> {
             self.own.tracker.gather(kinds);
             self.offer_places(at, generation);
             fence(Ordering::SeqCst);
-            self.group.wake_instances();
+            self.group.wake(u64::MAX);
             return true;
         }
         false
