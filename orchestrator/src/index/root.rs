@@ -5,7 +5,7 @@ use super::pool::{NONE, Pool};
 use prewire_runtime_core::id::BufferId;
 
 /// The most grids of one buffer.
-pub(super) const GRIDS: usize = 5;
+pub(super) const GRIDS: usize = 4;
 
 /// What is known of one buffer. One cache line.
 #[derive(Clone, Copy, Debug)]
@@ -14,13 +14,14 @@ pub(super) struct Root {
     pub(super) buffer: BufferId,
     /// The key of the buffer's first byte.
     pub(super) base: u64,
+    /// The sizes of the loose regions since there was last none, as a bit for each power of two.
+    pub(super) loose_levels: u64,
     /// Changes whenever a region comes or goes.
     pub(super) version: u32,
     bucket_next: u32,
-    /// The number of regions.
-    pub(super) live: u32,
-    /// The list of loose regions.
+    /// The list of loose regions, and how many there are.
     pub(super) loose: u32,
+    pub(super) loose_count: u32,
     /// The only grid, if it is strict and nothing is loose; [`NONE`] otherwise.
     pub(super) simple: u32,
     pub(super) grids: [u32; GRIDS],
@@ -35,6 +36,12 @@ impl Root {
     #[inline]
     pub(super) fn grids(&self) -> &[u32] {
         &self.grids[..usize::from(self.grid_count)]
+    }
+
+    /// Whether the buffer has no region.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.loose_count == 0 && self.grid_count == 0
     }
 
     pub(super) fn add_grid(&mut self, grid: u32) {
@@ -104,8 +111,9 @@ impl Roots {
             base,
             version,
             bucket_next,
-            live: 0,
             loose: NONE,
+            loose_count: 0,
+            loose_levels: 0,
             simple: NONE,
             grids: [NONE; GRIDS],
             grid_count: 0,

@@ -6,27 +6,6 @@ use crate::index::grid::Placement;
 use crate::index::pool::NONE;
 
 impl Store {
-    pub(super) fn list_loose(&mut self, entry: u32) {
-        let index = self.entries[entry].root;
-        let head = self.roots[index].loose;
-        let listed = &mut self.entries[entry];
-        listed.grid = NONE;
-        listed.previous = NONE;
-        listed.next = head;
-        if head != NONE {
-            self.entries[head].previous = entry;
-        }
-        self.roots[index].loose = entry;
-    }
-
-    pub(super) fn unlist_loose(&mut self, entry: u32) {
-        let Entry { root, previous, next, .. } = self.entries[entry];
-        self.bridge(previous, next);
-        if previous == NONE {
-            self.roots[root].loose = next;
-        }
-    }
-
     pub(super) fn list_in_grid(&mut self, entry: u32, index: u32, placement: Placement) {
         let bucket = self.bucket(index, placement.corner);
         let bucket_next = std::mem::replace(&mut self.buckets[bucket], entry);
@@ -52,15 +31,7 @@ impl Store {
     pub(super) fn unlist_from_grid(&mut self, entry: u32, index: u32) {
         let Entry { start, corner, geometry, bucket_next, root, previous, next, .. } = self.entries[entry];
         let bucket = self.bucket(index, corner);
-        if self.buckets[bucket] == entry {
-            self.buckets[bucket] = bucket_next;
-        } else {
-            let mut before = self.buckets[bucket];
-            while self.entries[before].bucket_next != entry {
-                before = self.entries[before].bucket_next;
-            }
-            self.entries[before].bucket_next = bucket_next;
-        }
+        self.unlist_from_bucket(entry, bucket, bucket_next);
         self.bridge(previous, next);
         let twins = if self.grids[index].twins == 0 { 0 } else { self.in_cell(self.buckets[bucket], index, corner) };
         let grid = &mut self.grids[index];
@@ -81,6 +52,19 @@ impl Store {
         }
     }
 
+    #[inline]
+    pub(super) fn unlist_from_bucket(&mut self, entry: u32, bucket: usize, bucket_next: u32) {
+        if self.buckets[bucket] == entry {
+            self.buckets[bucket] = bucket_next;
+        } else {
+            let mut before = self.buckets[bucket];
+            while self.entries[before].bucket_next != entry {
+                before = self.entries[before].bucket_next;
+            }
+            self.entries[before].bucket_next = bucket_next;
+        }
+    }
+
     /// How many regions of a cell there are from `entry` on in its bucket.
     #[inline]
     fn in_cell(&self, mut entry: u32, grid: u32, corner: u64) -> usize {
@@ -94,7 +78,7 @@ impl Store {
     }
 
     #[inline]
-    fn bridge(&mut self, previous: u32, next: u32) {
+    pub(super) fn bridge(&mut self, previous: u32, next: u32) {
         if previous != NONE {
             self.entries[previous].next = next;
         }

@@ -33,7 +33,7 @@ impl Store {
             let at_corner = wanted.geometry == grid.geometry && grid.is_corner(wanted.start);
             return at_corner.then_some(Sight { exact: NONE, at_corner });
         }
-        if root.live == 1 && root.loose != NONE {
+        if root.loose_count == 1 && root.grid_count == 0 {
             self.count_comparison();
             let only = &self.entries[root.loose];
             let same = only.start == wanted.start && only.geometry == wanted.geometry;
@@ -67,7 +67,7 @@ impl Store {
                 overlap => near.push(Near { entry, covered: overlap == Overlap::Covers }),
             }
         };
-        self.walk(root.loose, &mut meet);
+        self.walk_loose(wanted.root, wanted.start, wanted.start + footprint.span_bytes(), &mut meet);
         for &index in root.grids() {
             let grid = &self.grids[index];
             if wanted.geometry == grid.geometry && grid.is_strict() && grid.is_corner(wanted.start) {
@@ -105,7 +105,7 @@ impl Store {
         }
     }
 
-    fn walk(&self, head: u32, meet: &mut impl FnMut(u32)) {
+    pub(super) fn walk(&self, head: u32, meet: &mut impl FnMut(u32)) {
         let mut entry = head;
         while entry != NONE {
             meet(entry);

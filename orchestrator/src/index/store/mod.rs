@@ -1,12 +1,13 @@
 //! The live regions, buffer by buffer, and the search for those that meet a given one.
 //!
-//! Each buffer with live regions has a root. A root's regions are in up to five grids, one per size of tile, or, where they fit
-//! none, in a plain list of loose regions; a buffer with a single region has it there and no grid. A search looks at the
+//! Each buffer with live regions has a root. A root's regions are in up to four grids, one per size of tile, or, where they fit
+//! none, among its loose regions, which are listed by the range of their bytes; a buffer with a single region has it there and no grid. A search looks at the
 //! cells that the wanted region may touch, or at all regions of a grid if those are fewer, and tests what it finds exactly. A
 //! root with one strict grid and nothing loose needs no search for a tile of that grid: the cell holds all there is.
 
 mod lists;
 mod look;
+mod loose;
 
 use crate::index::entry::Entry;
 use crate::index::geometry::Geometries;
@@ -88,8 +89,6 @@ impl Store {
         let Wanted { root: index, geometry, .. } = wanted;
         self.geometries.hold(geometry);
         self.roots.change(index);
-        let root = &mut self.roots[index];
-        root.live += 1;
         if at_corner {
             return self.insert_at_corner(wanted);
         }
@@ -100,7 +99,7 @@ impl Store {
     fn insert_elsewhere(&mut self, wanted: Wanted) -> u32 {
         let Wanted { root, start, geometry, .. } = wanted;
         let entry = self.entries.take(Entry::new(start, geometry, root));
-        if self.roots[root].live == 1 {
+        if self.roots[root].is_empty() {
             self.list_loose(entry);
         } else {
             self.place(entry);
@@ -194,9 +193,8 @@ impl Store {
         self.entries.give(entry);
         self.geometries.drop(geometry);
         self.roots.change(index);
-        let root = &mut self.roots[index];
-        root.live -= 1;
-        if root.live == 0 {
+        let root = &self.roots[index];
+        if root.is_empty() {
             self.roots.free(index);
         } else if grid == NONE || root.simple == NONE {
             self.settle(index);

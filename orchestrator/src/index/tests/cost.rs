@@ -136,3 +136,39 @@ fn a_large_view_compares_what_it_spans() {
         assert_eq!(list.producers().len(), span);
     }
 }
+
+/// Pieces of any length between one and four times the least find only their neighbours.
+#[test]
+fn ragged_pieces_compare_their_neighbours() {
+    for count in [64u32, 2048] {
+        let line = tensor(1, &[400 * count], DataType::F32);
+        let mut first = 0;
+        let pieces: Vec<Tensor> = (0..count)
+            .map(|piece| {
+                let length = 100 + piece * 7919 % 300;
+                first += length;
+                line.view(&[length], &[first - length]).unwrap()
+            })
+            .collect();
+        let compared = compared(&pieces);
+        assert!(compared <= 14.0, "{count} pieces: {compared}");
+    }
+}
+
+/// Pieces of a thousand different sizes fit no few grids; they find only their neighbours all the same.
+#[test]
+fn pieces_of_every_size_compare_their_neighbours() {
+    for count in [64u32, 2048] {
+        let line = tensor(1, &[1000 * count], DataType::F32);
+        let mut first = 0;
+        let pieces: Vec<Tensor> = (0..count)
+            .map(|piece| {
+                let length = (1 << (piece * 7919 % 10)) + piece % 3;
+                first += length;
+                line.slice(0, first - length, first, 1 + piece % 2).unwrap()
+            })
+            .collect();
+        let compared = compared(&pieces);
+        assert!(compared <= 24.0, "{count} pieces: {compared}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Which views of one buffer depend on each other.
 
 use super::{Access, Hazards, Index, IndexOptions, index, submit, tensor};
-use prewire_runtime_core::id::BufferId;
+use prewire_runtime_core::id::{BufferId, SlotIndex};
 use prewire_runtime_core::tensor::{DataType, Tensor, TensorLayout};
 use std::collections::BTreeSet;
 
@@ -148,6 +148,48 @@ fn a_tile_and_its_part_in_one_cell_are_both_found() {
         submit(&mut index, 2, &[(&part, Access::Read)]);
         let writer = if whole { matrix.view(&[4, 4], &[0, 0]).unwrap() } else { part };
         assert_eq!(submit(&mut index, 3, &[(&writer, Access::Overwrite)]).producers(), [0, 2]);
+    }
+}
+
+/// Regions that fit no grid are listed by their range; those of other buffers at the same range are not met.
+#[test]
+fn loose_regions_of_different_buffers_are_kept_apart() {
+    const BUFFERS: u64 = 16;
+    let mut index =
+        Index::new(&IndexOptions { entries: 272, touches: 273, slots: 273, arguments: 1, hazards: Hazards::All });
+    let views = |buffer| {
+        let layout = TensorLayout::row_major(&[1 << 20], DataType::U8).unwrap();
+        let line = Tensor::external(0x1000, 1 << 20, BufferId::runtime(buffer), 0, layout).unwrap();
+        // The first is loose for being the first, four smaller sizes take the four grids, the rest of the large ones are loose, too.
+        let large = |pieces: std::ops::Range<u32>| pieces.map(|piece| (1 << 15, piece << 15));
+        let small = (1..5).map(|size| (1 << (3 * size), 500_000));
+        let views = large(0..1).chain(small).chain(large(1..13));
+        views.map(|(length, start)| line.slice(0, start, start + length, 1).unwrap()).collect::<Vec<_>>()
+    };
+    let mut slot = 0;
+    for buffer in 0..BUFFERS {
+        for view in views(buffer) {
+            submit(&mut index, slot, &[(&view, Access::Read)]);
+            slot += 1;
+        }
+    }
+    slot = 0;
+    for buffer in 0..BUFFERS {
+        for (place, view) in views(buffer).iter().enumerate() {
+            let list = submit(&mut index, 272, &[(view, Access::Read)]);
+            assert!(list.found.is_empty());
+            index.begin();
+            let mut list = super::List::default();
+            index.probe(view, Access::Overwrite, 0, &mut list);
+            let own: Vec<u32> = match place {
+                // The small ones begin at one byte.
+                1..5 => (slot + 1..slot + 5).collect(),
+                _ => vec![slot + place as u32],
+            };
+            assert_eq!(list.producers().into_iter().filter(|&producer| producer != 272).collect::<Vec<_>>(), own);
+            index.retire(SlotIndex(272), None);
+        }
+        slot += 17;
     }
 }
 
