@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The sizes and budgets of an orchestrator. Values are taken as they are: whoever reads them from a user checks them first.
 #[derive(Clone, Debug)]
 pub struct OrchestratorConfig {
-    /// Tasks alive at once, per ring: powers of two, at least 4.
+    /// Tasks alive at once, per ring, and as many allocations beside them: powers of two, at least 4.
     pub window: [u64; RING_COUNT],
     /// Bytes for task outputs, per ring, at least 1024.
     pub heap_bytes: [u64; RING_COUNT],
@@ -51,7 +51,8 @@ impl OrchestratorConfig {
     /// The sizes of the graph that such an orchestrator works on, with `instances` schedulers and `cores` cores.
     pub fn graph_sizes(&self, instances: usize, cores: usize) -> GraphSizes {
         GraphSizes {
-            slots: self.window.iter().sum::<u64>() as usize,
+            // As many again for allocations, which have slots of their own.
+            slots: 2 * self.window.iter().sum::<u64>() as usize,
             edges: self.edges.iter().sum::<u64>() as usize,
             argument_units: self.window.iter().map(|&window| argument_units(window)).sum::<u64>() as usize,
             instances,

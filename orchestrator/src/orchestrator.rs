@@ -6,7 +6,7 @@ use crate::external::External;
 use crate::index::{Index, IndexOptions};
 use crate::log::EdgeLog;
 use crate::report::{OrchestratorReport, Usage};
-use crate::rings::{Ring, RingPlace, Rings, argument_units};
+use crate::rings::{NOTHING_KEPT, Ring, RingPlace, Rings, argument_units};
 use crate::scopes::{ScopeMode, Scopes};
 use crate::submit::Scratch;
 use prewire_runtime_core::chip::ChipSpec;
@@ -108,6 +108,7 @@ impl Orchestrator {
             let place = RingPlace {
                 index: RingIndex(ring as u8),
                 first_slot,
+                first_allocation_slot: first_slot + config.window[ring],
                 window: config.window[ring],
                 first_edge,
                 edges: config.edges[ring],
@@ -115,7 +116,7 @@ impl Orchestrator {
                 heap_address: heaps[ring],
                 heap_bytes: heap_bytes[ring],
             };
-            first_slot += place.window;
+            first_slot += 2 * place.window;
             first_edge += place.edges;
             first_unit += argument_units(place.window);
             Ring::new(place, config.first_sequence)
@@ -224,7 +225,10 @@ impl Orchestrator {
         let closed = self.scopes.close();
         let ring = self.rings.get_mut(closed.ring);
         if closed.set_mark {
-            ring.kept_from = crate::rings::NOTHING_KEPT;
+            ring.kept_from = NOTHING_KEPT;
+        }
+        if closed.set_allocation_mark {
+            ring.allocations.kept_from = NOTHING_KEPT;
         }
         ring.patience = 0;
         self.ring = self.scopes.innermost().ring;
@@ -276,18 +280,20 @@ impl Orchestrator {
         self.scopes.restart();
         self.ring = RingIndex::of_depth(0);
         for ring in &mut self.rings.0 {
-            ring.kept_from = crate::rings::NOTHING_KEPT;
+            ring.kept_from = NOTHING_KEPT;
+            ring.allocations.kept_from = NOTHING_KEPT;
         }
         self.reclaim_all();
         for ring in &mut self.rings.0 {
-            if ring.live() == 0 {
-                continue;
-            }
-            for sequence in ring.tail()..ring.head() {
+            let tasks = (ring.tail()..ring.head()).map(|sequence| ring.slot_of(sequence));
+            let allocated = ring.allocations.tail()..ring.allocations.head();
+            for slot in tasks.chain(allocated.map(|sequence| ring.allocations.slot_of(sequence))) {
                 // SAFETY: by the method's contract nobody else touches slots between runs.
-                unsafe { self.graph.slots.get(ring.slot_of(sequence)).abandon() };
+                unsafe { self.graph.slots.get(slot).abandon() };
             }
-            ring.abandon();
+            if ring.live() + ring.allocations.live() > 0 {
+                ring.abandon();
+            }
         }
         self.ended_run = Some(self.measure());
         self.index.clear();
@@ -334,7 +340,7 @@ impl Orchestrator {
     /// The slot of a task that has not been reclaimed, for reports.
     pub fn slot_of(&self, task: TaskId) -> Option<SlotIndex> {
         let ring = self.rings.0.get(task.ring().index())?;
-        (ring.tail()..ring.head()).contains(&task.sequence()).then(|| ring.slot_of(task.sequence()))
+        ring.has(task).then(|| ring.slot_of_id(task))
     }
 
     pub(crate) fn publish_submitted(&self) {

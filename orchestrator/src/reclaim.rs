@@ -39,7 +39,7 @@ impl Orchestrator {
 
     /// Takes back everything that can be, in one ring. True if there was anything.
     pub(crate) fn reclaim_ring(&mut self, number: usize) -> bool {
-        let mut any = false;
+        let mut any = self.reclaim_allocations(number);
         while self.reclaim_oldest(number) {
             any = true;
         }
@@ -70,11 +70,35 @@ impl Orchestrator {
             Some(cause)
         };
         self.index.retire(slot, failed);
-        if let Some(piece) = ring.leave_oldest(body.edges, body.edge_count) {
+        ring.leave_oldest(body.edges, body.edge_count);
+        if ring.heap.span().used() != 0 {
+            self.release_pieces(number);
+        }
+        true
+    }
+
+    /// Takes back the allocations that nobody uses any more and no open scope keeps, in their order. True if there were any.
+    pub(crate) fn reclaim_allocations(&mut self, number: usize) -> bool {
+        let mut any = false;
+        let ring = &mut self.rings.0[number];
+        while let Some(slot) = ring.allocations.oldest_not_kept()
+            && self.graph.slots.get(slot).is_free()
+        {
+            ring.allocations.leave_oldest();
+            any = true;
+        }
+        if any {
+            self.release_pieces(number);
+        }
+        any
+    }
+
+    /// Gives back the pieces of the heap whose owners are reclaimed, in the heap's order.
+    fn release_pieces(&mut self, number: usize) {
+        while let Some(piece) = self.rings.0[number].release_piece() {
             for buffer in piece.first_buffer..piece.first_buffer + u64::from(piece.outputs) {
                 self.index.drop_buffer(BufferId::runtime(buffer));
             }
         }
-        true
     }
 }

@@ -24,8 +24,12 @@ pub(crate) struct Scope {
     pub(crate) manual: bool,
     /// Whether the ring's mark is this scope's first byte-owning task.
     pub(crate) set_mark: bool,
+    /// Whether the mark of the ring's allocations is this scope's first one.
+    pub(crate) set_allocation_mark: bool,
     /// Byte-owning tasks submitted directly in it.
     pub(crate) held: u64,
+    /// Allocations made directly in it.
+    pub(crate) allocated: u64,
 }
 
 /// Serial numbers carry the depth in this many bits. The root and 64 scopes in it need 65 depths.
@@ -42,7 +46,15 @@ pub(crate) struct Scopes {
 
 impl Scopes {
     pub(crate) fn new() -> Self {
-        let none = Scope { serial: u64::MAX, ring: RingIndex::of_depth(0), manual: false, set_mark: false, held: 0 };
+        let none = Scope {
+            serial: u64::MAX,
+            ring: RingIndex::of_depth(0),
+            manual: false,
+            set_mark: false,
+            set_allocation_mark: false,
+            held: 0,
+            allocated: 0,
+        };
         let mut scopes = Scopes { open: [none; MAX_SCOPE_DEPTH + 1], depth: 0, opened: 0 };
         scopes.restart();
         scopes
@@ -62,7 +74,9 @@ impl Scopes {
             ring: RingIndex::of_depth(depth),
             manual,
             set_mark: false,
+            set_allocation_mark: false,
             held: 0,
+            allocated: 0,
         };
     }
 
@@ -103,8 +117,10 @@ impl Scopes {
         depth <= self.depth && self.open[depth].serial == serial
     }
 
-    /// The depth of the scope whose task is the mark of a ring.
-    pub(crate) fn depth_of_mark(&self, ring: RingIndex) -> Option<usize> {
-        self.open[..=self.depth].iter().position(|scope| scope.ring == ring && scope.set_mark)
+    /// The depth of the scope whose task, or allocation, is the mark of a ring.
+    pub(crate) fn depth_of_mark(&self, ring: RingIndex, allocation: bool) -> Option<usize> {
+        self.open[..=self.depth]
+            .iter()
+            .position(|scope| scope.ring == ring && if allocation { scope.set_allocation_mark } else { scope.set_mark })
     }
 }

@@ -15,7 +15,7 @@ impl Orchestrator {
     pub(crate) fn never_fits(&self, shortage: &Shortage) -> Option<Fatal> {
         let ring = self.rings.get(self.ring);
         match *shortage {
-            Shortage::Slots => None,
+            Shortage::Slots | Shortage::Allocations => None,
             Shortage::Heap { bytes } => {
                 let capacity = ring.heap.span().capacity();
                 (bytes > capacity).then(|| Fatal::HeapTooSmall {
@@ -40,7 +40,9 @@ impl Orchestrator {
     pub(crate) fn structural(&self, shortage: &Shortage) -> Option<Fatal> {
         let ring = self.rings.get(self.ring);
         let kept = match *shortage {
-            Shortage::Slots | Shortage::Heap { .. } => ring.is_kept_whole(),
+            Shortage::Slots => ring.is_kept_whole(),
+            Shortage::Allocations => ring.allocations.is_kept_whole(),
+            Shortage::Heap { .. } => ring.is_heap_kept(),
             // Producers that are only waited for will end and need no edge then.
             Shortage::Edges { retained, .. } => ring.is_kept_whole() && ring.place_edges(retained.max(1)).is_none(),
             Shortage::Index { .. } => self.rings.0.iter().all(|ring| ring.live() == 0 || ring.is_kept_whole()),
@@ -55,31 +57,42 @@ impl Orchestrator {
 
     fn deadlock(&self, shortage: &Shortage) -> Fatal {
         let ring = self.rings.get(self.ring);
-        let blocked = self.blocked_on(ring);
+        let head = TaskId::new(ring.index(), ring.tail());
         match *shortage {
-            Shortage::Slots => self.window_deadlock(ring, blocked),
+            Shortage::Slots => {
+                self.window_deadlock(ring, ring.live(), self.blocked_on(ring, head, ring.is_kept_whole()))
+            }
+            Shortage::Allocations => {
+                let allocations = &ring.allocations;
+                let head = TaskId::allocation(ring.index(), allocations.tail());
+                self.window_deadlock(ring, allocations.live(), self.blocked_on(ring, head, allocations.is_kept_whole()))
+            }
             Shortage::Heap { bytes } => Fatal::HeapDeadlock {
                 ring: ring.index(),
                 requested: bytes,
                 used: ring.heap.span().used(),
                 capacity: ring.heap.span().capacity(),
-                blocked,
+                blocked: self.blocked_on(ring, ring.heap.oldest(), ring.is_heap_kept()),
                 sufficient: sufficient(ring.heap.span().used() + bytes).next_multiple_of(HEAP_ALIGNMENT_BYTES),
             },
-            Shortage::Edges { needed, .. } => self.edge_pool_overflow(ring, needed, Some(blocked)),
+            Shortage::Edges { needed, .. } => {
+                let blocked = self.blocked_on(ring, head, ring.is_kept_whole());
+                self.edge_pool_overflow(ring, needed, Some(blocked))
+            }
             Shortage::Index { needs } => self.index_overflow(needs),
         }
     }
 
-    fn window_deadlock(&self, ring: &Ring, blocked: BlockedOn) -> Fatal {
-        let window = ring.window();
-        let sufficient = sufficient(ring.live() + 1).next_power_of_two();
-        let scope = self.scopes.innermost();
-        if blocked.scope_depth == Some(self.scopes.depth()) {
-            let (depth, held) = (self.scopes.depth(), scope.held);
-            Fatal::ScopeDeadlock { depth, ring: ring.index(), window, held, sufficient }
+    fn window_deadlock(&self, ring: &Ring, used: u64, blocked: BlockedOn) -> Fatal {
+        let (ring, window) = (ring.index(), ring.window());
+        let sufficient = sufficient(used + 1).next_power_of_two();
+        let depth = self.scopes.depth();
+        if blocked.scope_depth == Some(depth) {
+            let scope = self.scopes.innermost();
+            let held = if blocked.head.is_allocation() { scope.allocated } else { scope.held };
+            Fatal::ScopeDeadlock { depth, ring, window, held, sufficient }
         } else {
-            Fatal::WindowDeadlock { ring: ring.index(), used: ring.live(), window, blocked, sufficient }
+            Fatal::WindowDeadlock { ring, used, window, blocked, sufficient }
         }
     }
 
@@ -109,11 +122,9 @@ impl Orchestrator {
         }
     }
 
-    fn blocked_on(&self, ring: &Ring) -> BlockedOn {
-        BlockedOn {
-            head: TaskId::new(ring.index(), ring.tail()),
-            scope_depth: if ring.is_kept_whole() { self.scopes.depth_of_mark(ring.index()) } else { None },
-        }
+    fn blocked_on(&self, ring: &Ring, head: TaskId, kept: bool) -> BlockedOn {
+        let scope_depth = if kept { self.scopes.depth_of_mark(ring.index(), head.is_allocation()) } else { None };
+        BlockedOn { head, scope_depth }
     }
 }
 

@@ -121,10 +121,10 @@ impl Orchestrator {
             graph.run.is_cancelled()
                 || match awaited {
                     Some(slot) => graph.slots.get(slot).consumers.ending().is_some(),
-                    None => rings
-                        .0
-                        .iter()
-                        .any(|ring| ring.oldest_not_kept().is_some_and(|slot| graph.slots.get(slot).is_free())),
+                    None => rings.0.iter().any(|ring| {
+                        let oldest = [ring.oldest_not_kept(), ring.allocations.oldest_not_kept()];
+                        oldest.into_iter().flatten().any(|slot| graph.slots.get(slot).is_free())
+                    }),
                 }
                 || graph.epoch() != epoch
         };

@@ -5,13 +5,15 @@ use std::fmt;
 /// The number of rings; a task uses ring `min(scope depth, RING_COUNT - 1)`.
 pub const RING_COUNT: usize = 4;
 
-/// A task of this process, never reused: the ring in the upper eight bits, a sequence number that runs on across runs below.
+/// A task of this process, never reused: the ring in the upper eight bits, a sequence number that runs on across runs below. Pure allocations are
+/// numbered apart from tasks that do anything; one bit tells them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct TaskId(u64);
 
 impl TaskId {
     const SEQUENCE_BITS: u32 = 56;
+    const ALLOCATION: u64 = 1 << 55;
     /// No task.
     pub const NONE: TaskId = TaskId(u64::MAX);
 
@@ -21,16 +23,28 @@ impl TaskId {
         TaskId(((ring.0 as u64) << Self::SEQUENCE_BITS) | sequence)
     }
 
+    /// The `sequence`-th allocation of `ring`.
+    #[inline]
+    pub const fn allocation(ring: RingIndex, sequence: u64) -> TaskId {
+        TaskId(TaskId::new(ring, sequence).0 | Self::ALLOCATION)
+    }
+
+    /// Whether the task only allocates.
+    #[inline]
+    pub const fn is_allocation(self) -> bool {
+        self.0 & Self::ALLOCATION != 0
+    }
+
     /// The ring the task lives in.
     #[inline]
     pub const fn ring(self) -> RingIndex {
         RingIndex((self.0 >> Self::SEQUENCE_BITS) as u8)
     }
 
-    /// The task's number within its ring, counted from the construction of the runtime.
+    /// The task's number among the tasks of its ring, or the allocation's among its allocations, counted from the construction of the runtime.
     #[inline]
     pub const fn sequence(self) -> u64 {
-        self.0 & ((1 << Self::SEQUENCE_BITS) - 1)
+        self.0 & (Self::ALLOCATION - 1)
     }
 
     /// Whether this is [`TaskId::NONE`].
@@ -57,7 +71,8 @@ impl fmt::Display for TaskId {
         if self.is_none() {
             return f.write_str("no task");
         }
-        write!(f, "r{}t{}", self.ring().0, self.sequence())
+        let kind = if self.is_allocation() { 'a' } else { 't' };
+        write!(f, "r{}{kind}{}", self.ring().0, self.sequence())
     }
 }
 

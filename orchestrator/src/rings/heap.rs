@@ -1,14 +1,16 @@
-//! The bytes for task outputs: one contiguous piece per task that has any.
+//! The bytes for task outputs: one contiguous piece per task or allocation that has any. Pieces come back in the order in which they were taken,
+//! each once its owner is reclaimed.
 
 use super::span::Span;
+use prewire_runtime_core::id::TaskId;
 use prewire_runtime_core::task::HEAP_ALIGNMENT_BYTES;
 use std::collections::VecDeque;
 
-/// A task's piece of the heap.
+/// A piece of the heap.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Piece {
-    /// The task's number within its ring.
-    pub(crate) sequence: u64,
+    /// The owner.
+    pub(crate) owner: TaskId,
     start: u64,
     bytes: u64,
     /// The number of its first output's buffer; the others follow.
@@ -23,15 +25,15 @@ pub(crate) struct Heap {
     address: u64,
     span: Span,
     pieces: VecDeque<Piece>,
-    /// The task that owns the oldest piece.
-    oldest: u64,
+    /// Who owns the oldest piece.
+    oldest: TaskId,
 }
 
 impl Heap {
-    /// A heap of the `bytes` at `address`, both multiples of 64, for at most `window` tasks.
-    pub(crate) fn new(address: u64, bytes: u64, window: u64) -> Self {
+    /// A heap of the `bytes` at `address`, both multiples of 64, for at most `owners` tasks and allocations.
+    pub(crate) fn new(address: u64, bytes: u64, owners: u64) -> Self {
         debug_assert!(address.is_multiple_of(HEAP_ALIGNMENT_BYTES) && bytes.is_multiple_of(HEAP_ALIGNMENT_BYTES));
-        Heap { address, span: Span::new(bytes), pieces: VecDeque::with_capacity(window as usize), oldest: u64::MAX }
+        Heap { address, span: Span::new(bytes), pieces: VecDeque::with_capacity(owners as usize), oldest: TaskId::NONE }
     }
 
     /// Where `bytes` bytes (not 0, at most 2⁶¹) would go, if there is room now.
@@ -40,28 +42,29 @@ impl Heap {
         self.span.place(bytes.next_multiple_of(HEAP_ALIGNMENT_BYTES))
     }
 
-    /// Takes what [`Heap::place`] has found, for the task with this number. Returns the address.
+    /// Takes what [`Heap::place`] has found. Returns the address.
     #[inline]
-    pub(crate) fn take(&mut self, start: u64, bytes: u64, sequence: u64, first_buffer: u64, outputs: u32) -> u64 {
+    pub(crate) fn take(&mut self, start: u64, bytes: u64, owner: TaskId, first_buffer: u64, outputs: u32) -> u64 {
         let bytes = bytes.next_multiple_of(HEAP_ALIGNMENT_BYTES);
         self.span.take(start, bytes);
         if self.pieces.is_empty() {
-            self.oldest = sequence;
+            self.oldest = owner;
         }
-        self.pieces.push_back(Piece { sequence, start, bytes, first_buffer, outputs });
+        self.pieces.push_back(Piece { owner, start, bytes, first_buffer, outputs });
         self.address + start
     }
 
-    /// Gives back the piece of the task with this number, if it has one. Tasks come in order.
+    /// Who owns the oldest piece; nobody if there is none.
     #[inline]
-    pub(crate) fn release(&mut self, sequence: u64) -> Option<Piece> {
-        if sequence == self.oldest { self.release_oldest() } else { None }
+    pub(crate) fn oldest(&self) -> TaskId {
+        self.oldest
     }
 
-    fn release_oldest(&mut self) -> Option<Piece> {
+    /// Gives the oldest piece back, whose owner is reclaimed.
+    pub(crate) fn release_oldest(&mut self) -> Option<Piece> {
         let piece = self.pieces.pop_front()?;
         self.span.release(piece.start, piece.bytes);
-        self.oldest = self.pieces.front().map_or(u64::MAX, |piece| piece.sequence);
+        self.oldest = self.pieces.front().map_or(TaskId::NONE, |piece| piece.owner);
         Some(piece)
     }
 
@@ -74,7 +77,7 @@ impl Heap {
     pub(crate) fn clear(&mut self) {
         self.span = Span::new(self.span.capacity());
         self.pieces.clear();
-        self.oldest = u64::MAX;
+        self.oldest = TaskId::NONE;
     }
 
     pub(crate) fn address(&self) -> u64 {
@@ -89,6 +92,11 @@ impl Heap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prewire_runtime_core::id::RingIndex;
+
+    fn task(sequence: u64) -> TaskId {
+        TaskId::new(RingIndex(0), sequence)
+    }
 
     /// Says where `bytes` bytes fit between the live blocks, which lie in the order of their age: behind the newest, or at the beginning.
     fn has_place(live: &VecDeque<(u64, u64, u64)>, bytes: u64, capacity: u64) -> bool {
@@ -119,8 +127,8 @@ mod tests {
                 while below(3) == 0
                     && let Some((oldest, start, _)) = live.pop_front()
                 {
-                    let piece = heap.release(oldest).expect("the oldest owns a block");
-                    assert_eq!((piece.sequence, base + piece.start), (oldest, base + start));
+                    let piece = heap.release_oldest().expect("there is a block");
+                    assert_eq!((piece.owner, piece.start), (task(oldest), start));
                 }
                 let expected = has_place(&live, size, capacity);
                 let place = heap.place(bytes);
@@ -130,7 +138,7 @@ mod tests {
                     continue;
                 };
                 placed += 1;
-                let address = heap.take(place, bytes, sequence, 0, 1);
+                let address = heap.take(place, bytes, task(sequence), 0, 1);
                 let start = address - base;
                 assert!(address.is_multiple_of(64) && start + size <= capacity, "it straddles the end");
                 assert!(
@@ -139,7 +147,7 @@ mod tests {
                     start + size
                 );
                 live.push_back((sequence, start, size));
-                assert!(heap.release(sequence + 1).is_none(), "a task without a block has none to give back");
+                assert_eq!(heap.oldest(), task(live[0].0));
             }
         }
         assert!(placed > 20_000 && failed > 20_000, "{placed} placed, {failed} not");
@@ -160,10 +168,10 @@ mod tests {
                 let mut heap = Heap::new(1 << 20, capacity, 1 << 20);
                 for (sequence, &bytes) in blocks.iter().enumerate() {
                     if sequence >= held {
-                        heap.release((sequence - held) as u64);
+                        heap.release_oldest();
                     }
                     let place = heap.place(bytes)?;
-                    heap.take(place, bytes, sequence as u64, 0, 1);
+                    heap.take(place, bytes, task(sequence as u64), 0, 1);
                 }
                 Some(heap.span().peak())
             };

@@ -1,5 +1,6 @@
 //! What a ring has: slots, heap bytes, edges and argument units, all given out in the order of submission and taken back in the same order.
 
+mod allocations;
 mod arguments;
 mod heap;
 mod slots;
@@ -9,6 +10,7 @@ pub(crate) use arguments::argument_units;
 pub(crate) use heap::Piece;
 
 use crate::report::RingUse;
+use allocations::Allocations;
 use arguments::Arguments;
 use heap::Heap;
 use prewire_runtime_core::id::{RING_COUNT, RingIndex, SlotIndex, TaskId};
@@ -48,6 +50,7 @@ impl Rings {
 pub(crate) struct RingPlace {
     pub(crate) index: RingIndex,
     pub(crate) first_slot: u64,
+    pub(crate) first_allocation_slot: u64,
     pub(crate) window: u64,
     pub(crate) first_edge: u64,
     pub(crate) edges: u64,
@@ -76,6 +79,7 @@ pub(crate) struct Ring {
     pub(crate) heap: Heap,
     edges: Span,
     arguments: Arguments,
+    pub(crate) allocations: Allocations,
 }
 
 impl Ring {
@@ -90,9 +94,10 @@ impl Ring {
             peak: 0,
             patience: 0,
             slots: Slots::new(place.first_slot, place.window, first_sequence),
-            heap: Heap::new(place.heap_address, place.heap_bytes, place.window),
+            heap: Heap::new(place.heap_address, place.heap_bytes, 2 * place.window),
             edges: Span::new(place.edges),
             arguments: Arguments::new(place.first_unit, place.window),
+            allocations: Allocations::new(place.first_allocation_slot, place.window, first_sequence),
         }
     }
 
@@ -106,15 +111,17 @@ impl Ring {
         self.patience = 0;
         self.heap.forget_peak();
         self.edges.forget_peak();
+        self.allocations.begin_run();
     }
 
-    /// Drops every live task.
+    /// Drops every live task and allocation.
     pub(crate) fn abandon(&mut self) {
         self.tail = self.head;
         self.slots = Slots::new(self.place.first_slot, self.place.window, self.head);
         self.heap.clear();
         self.edges = Span::new(self.place.edges);
         self.arguments = Arguments::new(self.place.first_unit, self.place.window);
+        self.allocations.abandon();
     }
 
     #[inline]
@@ -151,6 +158,35 @@ impl Ring {
 
     pub(crate) fn window(&self) -> u64 {
         self.place.window
+    }
+
+    /// The slot of a live task or allocation.
+    #[inline]
+    pub(crate) fn slot_of_id(&self, id: TaskId) -> SlotIndex {
+        if id.is_allocation() { self.allocations.slot_of(id.sequence()) } else { self.slot_of(id.sequence()) }
+    }
+
+    /// Whether a task or allocation with this id is live.
+    pub(crate) fn has(&self, id: TaskId) -> bool {
+        let live =
+            if id.is_allocation() { self.allocations.tail()..self.allocations.head() } else { self.tail..self.head };
+        live.contains(&id.sequence())
+    }
+
+    /// Gives back the oldest piece of the heap, if its owner is reclaimed.
+    #[inline]
+    pub(crate) fn release_piece(&mut self) -> Option<Piece> {
+        let owner = self.heap.oldest();
+        let tail = if owner.is_allocation() { self.allocations.tail() } else { self.tail };
+        // No owner is an id with a number beyond every tail.
+        if owner.sequence() < tail { self.heap.release_oldest() } else { None }
+    }
+
+    /// Whether the oldest piece of the heap is kept by a scope that is still open.
+    pub(crate) fn is_heap_kept(&self) -> bool {
+        let owner = self.heap.oldest();
+        let kept_from = if owner.is_allocation() { self.allocations.kept_from } else { self.kept_from };
+        !owner.is_none() && owner.sequence() >= kept_from
     }
 
     /// The slot of a live task.
@@ -221,17 +257,16 @@ impl Ring {
         self.arguments.take(units, self.head)
     }
 
-    /// Takes the oldest task back: its slot, its `edge_count` edges from `first_edge` on, its arguments, and its piece of the heap if it had one.
+    /// Takes the oldest task back: its slot, its `edge_count` edges from `first_edge` on, and its arguments. Its piece of the heap stays until it
+    /// is the oldest.
     #[inline]
-    pub(crate) fn leave_oldest(&mut self, first_edge: u32, edge_count: u32) -> Option<Piece> {
+    pub(crate) fn leave_oldest(&mut self, first_edge: u32, edge_count: u32) {
         if edge_count != 0 {
             self.edges.release(u64::from(first_edge) - self.place.first_edge, u64::from(edge_count));
         }
-        let piece = self.heap.release(self.tail);
         self.tail += 1;
         self.slots.leave(self.tail, self.head);
         self.arguments.leave(self.tail);
-        piece
     }
 
     pub(crate) fn edges(&self) -> &Span {
@@ -240,12 +275,20 @@ impl Ring {
 
     /// What is in use now.
     pub(crate) fn usage(&self) -> RingUse {
-        RingUse { slots: self.live(), heap_bytes: self.heap.span().used(), edges: self.edges.used() }
+        RingUse {
+            slots: self.live() + self.allocations.live(),
+            heap_bytes: self.heap.span().used(),
+            edges: self.edges.used(),
+        }
     }
 
     /// What was needed at most.
     pub(crate) fn peaks(&self) -> RingUse {
-        RingUse { slots: self.peak, heap_bytes: self.heap.span().peak(), edges: self.edges.peak() }
+        RingUse {
+            slots: self.peak.max(self.allocations.peak()),
+            heap_bytes: self.heap.span().peak(),
+            edges: self.edges.peak(),
+        }
     }
 
     /// What there is.

@@ -11,6 +11,8 @@ use prewire_runtime_core::edge::EdgeFlags;
 pub(crate) enum Shortage {
     /// No slot.
     Slots,
+    /// No slot of those that allocations have.
+    Allocations,
     /// Not this many heap bytes in one piece.
     Heap { bytes: u64 },
     /// Not this many edges in one piece; `retained` of them are needed even when their producers are done.
@@ -32,6 +34,20 @@ impl Orchestrator {
         if !ring.has_slot() {
             return Err(Shortage::Slots);
         }
+        self.admit_memory(plan)
+    }
+
+    /// Finds room for an allocation. Takes nothing yet.
+    pub(crate) fn admit_allocation(&mut self, plan: &mut Plan) -> Result<(), Shortage> {
+        if !self.rings.get(self.ring).allocations.has_slot() {
+            return Err(Shortage::Allocations);
+        }
+        self.admit_memory(plan)
+    }
+
+    #[inline]
+    fn admit_memory(&mut self, plan: &mut Plan) -> Result<(), Shortage> {
+        let ring = self.rings.get(self.ring);
         if plan.bytes != 0 {
             plan.heap_start = ring.heap.place(plan.bytes).ok_or(Shortage::Heap { bytes: plan.bytes })?;
         }

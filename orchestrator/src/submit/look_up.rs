@@ -102,7 +102,7 @@ impl Producers<'_> {
         if owner.is_none() || tensor.is_empty() {
             return None;
         }
-        Some(self.rings.get(owner.ring()).slot_of(owner.sequence()))
+        Some(self.rings.get(owner.ring()).slot_of_id(owner))
     }
 
     fn is_overwritten(&self, producer: SlotIndex, tensor: &Tensor) -> bool {
@@ -262,20 +262,24 @@ impl Orchestrator {
             let Some(ring) = self.rings.0.get(id.ring().index()) else {
                 return Err(Refusal::Dependency { id, problem: "was never issued" });
             };
-            let sequence = id.sequence();
-            if sequence >= ring.head() {
+            let (head, first_of_run) = if id.is_allocation() {
+                (ring.allocations.head(), ring.allocations.first_of_run())
+            } else {
+                (ring.head(), ring.first_of_run())
+            };
+            if id.sequence() >= head {
                 return Err(Refusal::Dependency { id, problem: "was never issued" });
             }
-            if sequence < ring.first_of_run() {
+            if id.sequence() < first_of_run {
                 return Err(Refusal::Dependency { id, problem: "is of an earlier run" });
             }
-            if sequence < ring.tail() {
+            if !ring.has(id) {
                 if let Some(&cause) = self.failed.get(&id) {
                     self.scratch.blame = cause.min(self.scratch.blame);
                 }
                 continue;
             }
-            let producer = ring.slot_of(sequence);
+            let producer = ring.slot_of_id(id);
             // A dependency that is named waits, and carries failure.
             let flags = flags.union(EdgeFlags::WAIT).union(EdgeFlags::DATA);
             self.parties().producers.add(producer, flags, EdgeOrigin::Explicit, None);

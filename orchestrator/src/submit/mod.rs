@@ -109,15 +109,16 @@ impl Orchestrator {
         let mut waiting = Waiting::new();
         loop {
             self.make_room(shortage, &mut waiting, blocking)?;
-            match task {
+            let admitted = match task {
                 Some(task) => {
                     if let Err(unfit) = self.examine(task, plan) {
                         return Err(self.unfit(*unfit));
                     }
+                    self.admit(plan)
                 }
-                None => self.look_up_nothing(),
-            }
-            match self.admit(plan) {
+                None => self.admit_allocation(plan),
+            };
+            match admitted {
                 Ok(()) => break,
                 Err(next) => shortage = next,
             }
@@ -141,8 +142,9 @@ impl Orchestrator {
             return Err(self.refuse(refusal));
         }
         self.reclaim_some();
+        self.reclaim_allocations(self.ring.index());
         self.look_up_nothing();
-        if let Err(shortage) = self.admit(&mut plan) {
+        if let Err(shortage) = self.admit_allocation(&mut plan) {
             self.wait_for_room(None, &mut plan, shortage, blocking)?;
         }
         let id = self.wire_allocation(&plan);

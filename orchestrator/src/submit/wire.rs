@@ -4,6 +4,7 @@ use super::Plan;
 use crate::Orchestrator;
 use crate::log::TaskKind;
 use crate::orchestrator::Creator;
+use crate::rings::NOTHING_KEPT;
 use prewire_runtime_core::consumers::{Ending, Pushed};
 use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
 use prewire_runtime_core::graph::ArgumentUnit;
@@ -38,8 +39,11 @@ impl Orchestrator {
     /// Makes an admitted allocation, which is complete at once.
     pub(crate) fn wire_allocation(&mut self, plan: &Plan) -> TaskId {
         self.scratch.outputs.clear();
-        let (id, slot) = self.make_task(plan, 0);
-        self.index.commit(slot);
+        let ring = self.rings.get_mut(self.ring);
+        let (sequence, slot) = ring.allocations.take_slot();
+        let id = TaskId::allocation(ring.index(), sequence);
+        self.prepare(id, slot, plan, [0; 3]);
+        self.own(id, slot, plan);
         let ordinal = self.ordinal;
         self.ordinal += 1;
         self.allocations += 1;
@@ -70,24 +74,29 @@ impl Orchestrator {
         let first_edge = if edge_count == 0 { 0 } else { ring.take_edges(plan.edges_start, edge_count) };
         let (sequence, slot) = ring.take_slot();
         let id = TaskId::new(ring.index(), sequence);
+        self.prepare(id, slot, plan, [first_unit, first_edge, edge_count]);
+        if !self.scratch.planned.is_empty() {
+            self.own(id, slot, plan);
+        }
+        (id, slot)
+    }
+
+    #[inline]
+    fn prepare(&self, id: TaskId, slot: SlotIndex, plan: &Plan, [arguments, edges, edge_count]: [u32; 3]) {
         let body = TaskBody {
             id,
             kernels: plan.kernels,
             parts: plan.parts,
             flags: if plan.retains { plan.flags.with(TaskFlags::RETAINS) } else { plan.flags },
             blocks: plan.blocks,
-            arguments: first_unit,
-            edges: first_edge,
+            arguments,
+            edges,
             edge_count,
             tensors: plan.tensors,
             scalars: plan.scalars,
         };
         // SAFETY: this is the orchestrator's thread, and the slot's last task is reclaimed.
         unsafe { self.graph.slots.get(slot).prepare(body, self.ordinal) };
-        if !self.scratch.planned.is_empty() {
-            self.own(id, slot, plan);
-        }
-        (id, slot)
     }
 
     /// Makes the outputs of a task that has any. If they have bytes the innermost scope keeps the task.
@@ -100,13 +109,17 @@ impl Orchestrator {
         let ring = self.rings.get_mut(self.ring);
         let mut address = ring.heap.address();
         if plan.bytes != 0 {
-            let sequence = id.sequence();
-            address = ring.heap.take(plan.heap_start, plan.bytes, sequence, first_buffer, outputs as u32);
+            address = ring.heap.take(plan.heap_start, plan.bytes, id, first_buffer, outputs as u32);
             let scope = self.scopes.innermost_mut();
-            scope.held += 1;
-            if ring.kept_from == crate::rings::NOTHING_KEPT {
-                ring.kept_from = sequence;
-                scope.set_mark = true;
+            let (kept_from, set_mark, held) = if id.is_allocation() {
+                (&mut ring.allocations.kept_from, &mut scope.set_allocation_mark, &mut scope.allocated)
+            } else {
+                (&mut ring.kept_from, &mut scope.set_mark, &mut scope.held)
+            };
+            *held += 1;
+            if *kept_from == NOTHING_KEPT {
+                *kept_from = id.sequence();
+                *set_mark = true;
             }
         }
         self.make_outputs(id, address, first_buffer);
@@ -224,7 +237,7 @@ impl Orchestrator {
                 && tensor.fills_buffer()
             {
                 let owner = tensor.owner();
-                let slot = self.rings.get(owner.ring()).slot_of(owner.sequence());
+                let slot = self.rings.get(owner.ring()).slot_of_id(owner);
                 let creator = &mut self.creators[slot.index()];
                 creator.overwritten |= 1 << (tensor.buffer().to_bits() - creator.first_buffer);
             }

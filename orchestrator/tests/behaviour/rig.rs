@@ -544,6 +544,11 @@ impl Rig {
     pub(crate) fn close(&mut self) {
         self.orchestrator.close_scope().unwrap();
     }
+
+    /// Closes a scope, also of a run that has ended.
+    pub(crate) fn close_anyhow(&mut self) {
+        let _ = self.orchestrator.close_scope();
+    }
 }
 
 /// The fatal that a call gave.

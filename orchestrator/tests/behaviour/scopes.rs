@@ -49,8 +49,8 @@ fn a_scope_holds_its_outputs() {
         assert_eq!(heap(&rig), 1024, "its scope is closed, but a consumer still uses it");
     }
     rig.retirer.complete(consumer);
-    rig.task(&[]);
-    assert_eq!(heap(&rig), 0);
+    owner(&mut rig, 16 << 10);
+    assert_eq!((heap(&rig), rig.retirer.rounds), (64 << 10, 0), "the whole heap can be used again, at once");
 }
 
 /// Claims CHIP-052.
@@ -164,5 +164,81 @@ fn a_scope_holds_as_many_tasks_as_its_window_and_as_few_as_none() {
         }
     }
     assert_eq!(rig.orchestrator.usage(), before);
+    assert!(rig.is_usable());
+}
+
+/// An allocation is complete when its call returns, holds up no task behind it, and keeps its bytes until its scope is closed and its last user done.
+#[test]
+fn an_allocation_pins_no_task() {
+    let mut rig = Rig::new(OrchestratorConfig { window: [16; 4], heap_bytes: [8192; 4], ..small() });
+    rig.open();
+    let new = NewTensor::new(&[256], DataType::U32).filled(3u32);
+    let made = rig.orchestrator.allocate(&[new; 3], &mut rig.retirer).unwrap();
+    let (id, tensors) = (made.id, made.outputs.to_vec());
+    assert!(id.is_allocation() && id.to_string().starts_with("r1a"), "{id}");
+    assert_eq!(rig.orchestrator.report().allocations, 1);
+    assert!(tensors.iter().all(|tensor| tensor.owner() == id && rig.read(tensor, 255) == 3));
+    for _ in 0..1000 {
+        rig.inout(&tensors[0], |seen| seen.set(0, 0, seen.get(0, 0) + 1));
+    }
+    assert!(!rig.graph.run.is_cancelled());
+    rig.retirer.run();
+    assert_eq!(rig.read(&tensors[0], 0), 1003);
+
+    // Its bytes go when the scope is closed and the last user is done, and not before.
+    let user = rig.input(&tensors[1], |_| {});
+    rig.gate(user);
+    assert!(rig.retirer.is_ready(user), "a user of an allocation waits for nobody");
+    rig.close();
+    rig.open();
+    let gate_opens = rig.retirer.rounds + 7;
+    rig.retirer.each_round = Some(Box::new(move |round| if round == gate_opens { vec![user] } else { Vec::new() }));
+    owner(&mut rig, 2048);
+    assert!(rig.retirer.rounds >= gate_opens && rig.retirer.has_ended(user));
+    rig.retirer.run();
+    rig.close();
+
+    // Allocations have slots of their own, which a scope can use up, and are known by their ids.
+    rig.open();
+    let named = [prewire_runtime_core::task::Dependency::on(id)];
+    let after = rig.submit(&Task::vector(KERNEL).dependencies(&named));
+    assert!(rig.retirer.is_ready(after), "the allocation is long gone");
+    let small = [NewTensor::new(&[1], DataType::U8)];
+    for _ in 0..16 {
+        rig.orchestrator.allocate(&small, &mut rig.retirer).unwrap();
+    }
+    let error = crate::rig::fatal(rig.orchestrator.allocate(&small, &mut rig.retirer).map(|made| made.id));
+    assert_eq!(error.code(), prewire_runtime_core::error::ErrorCode::ScopeDeadlock);
+    assert!(error.to_string().contains("holds 16"), "{error}");
+    assert!(rig.is_usable());
+    assert!(matches!(
+        refusal(rig.orchestrator.allocate(&[], &mut rig.retirer).map(|made| made.id)),
+        Refusal::Allocation { .. }
+    ));
+}
+
+/// Bytes come back in the heap's order: behind an allocation that is kept, a finished task's bytes stay, and the heap says who keeps them.
+#[test]
+fn the_heap_keeps_its_order() {
+    let mut rig = Rig::new(OrchestratorConfig { heap_bytes: [8192; 4], ..small() });
+    for _ in 0..3 {
+        rig.open();
+    }
+    let made = rig.orchestrator.allocate(&[NewTensor::new(&[16], DataType::U32)], &mut rig.retirer).unwrap().id;
+    let mut result = Ok(());
+    for _ in 0..10 {
+        rig.open();
+        let output = Argument::Output(NewTensor::new(&[512], DataType::U32));
+        result = rig.try_submit(&Task::vector(KERNEL).arguments(&[output])).map(|_| ());
+        rig.retirer.run();
+        rig.close_anyhow();
+        if result.is_err() {
+            break;
+        }
+    }
+    let error = crate::rig::fatal(result);
+    assert_eq!((error.code(), rig.retirer.rounds), (prewire_runtime_core::error::ErrorCode::HeapDeadlock, 0));
+    let told = error.to_string();
+    assert!(told.contains(&made.to_string()) && told.contains("depth 3"), "{told}");
     assert!(rig.is_usable());
 }
