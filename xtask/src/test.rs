@@ -52,6 +52,8 @@ fn has_nextest() -> Result<bool> {
     eprintln!("cargo-nextest is missing or too old; installing {NEXTEST_VERSION} (this takes some minutes, once)");
     let mut install = cargo();
     install.args(["install", "cargo-nextest", "--locked", "--force", "--version", NEXTEST_VERSION]);
+    // Without the part that renews itself, which brings a TLS library with it.
+    install.args(["--no-default-features", "--features", "default-no-update"]);
     let installed = process::succeeds(&mut install).context("cannot install cargo-nextest")?;
     if installed && is_recent_enough() {
         return Ok(true);
