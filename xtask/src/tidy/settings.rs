@@ -37,6 +37,9 @@ pub(super) fn check(files: &[File]) -> Vec<Complaint> {
         say!("note: there is no table of settings, such as {TABLE}; settings are not checked");
         return Vec::new();
     }
+    // What a test and the programs it starts say to each other is no setting.
+    let private =
+        |file: &File, name: &str| name.starts_with(&format!("{PREFIX}TEST_")) && file.path.contains("/tests/");
     let settings: Vec<_> = tables.iter().flat_map(|table| settings(table)).collect();
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| ["rs", "md"].contains(&file.extension()) && !file.path.ends_with(TABLES)) {
@@ -157,6 +160,11 @@ mod tests {
         let complaints = check(&[table(&one), file("README.md", &row(&one)), source]);
         assert_eq!(complaints.len(), 1, "{complaints:?}");
         assert!(complaints[0].text.contains(&two));
+        let private = format!("//! {}\n", setting("TEST_CHILD"));
+        let of_a_test = [table(&one), file("README.md", &row(&one)), file("a/tests/b.rs", &private)];
+        assert!(check(&of_a_test).is_empty());
+        let of_the_library = [table(&one), file("README.md", &row(&one)), file("a/src/b.rs", &private)];
+        assert_eq!(check(&of_the_library).len(), 1);
         assert_eq!(complaints[0].line, Some(2));
     }
 
