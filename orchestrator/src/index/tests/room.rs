@@ -45,12 +45,12 @@ fn what_is_needed_is_enough() {
     assert_eq!(index.capacity(), Room { entries: 4, touches: 6 });
 }
 
-/// The index is as large as the live tasks: a hundred thousand tasks on ever new buffers, tiles and geometries pass through one of 64 entries.
+/// The index is as large as the live tasks: twenty thousand tasks on ever new buffers, tiles and geometries pass through one of 64 entries.
 #[test]
 fn the_index_is_as_large_as_the_live_tasks() {
     for hazards in [Hazards::All, Hazards::ReadAfterWrite] {
         let mut index = Index::new(&IndexOptions { entries: 64, touches: 64, slots: 32, arguments: 2, hazards });
-        for task in 0..100_000u64 {
+        for task in 0..20_000u64 {
             let slot = SlotIndex((task % 32) as u32);
             if task >= 32 {
                 index.retire(slot, None);
