@@ -310,11 +310,13 @@ pub(crate) fn arguments_of(
     body: &prewire_runtime_core::slot::TaskBody,
 ) -> (Vec<TensorArgument>, Vec<u64>) {
     let (first, count) = (body.arguments, u32::from(body.tensors));
-    // SAFETY: the units belong to a task that has not ended and were written as what they are read as.
-    let tensors = (first..first + count).map(|unit| unsafe { (*graph.arguments.pointer(unit)).tensor }).collect();
+    // SAFETY: the unit belongs to a task that has not ended.
+    let unit = |unit| unsafe { *graph.arguments.pointer(unit) };
+    // SAFETY: the unit was written as a tensor.
+    let tensors = (first..first + count).map(|place| unsafe { unit(place).tensor }).collect();
     let scalars = (0..u32::from(body.scalars))
-        // SAFETY: as above.
-        .map(|place| unsafe { (*graph.arguments.pointer(first + count + place / 8)).scalars }[place as usize % 8])
+        // SAFETY: the unit was written as scalars.
+        .map(|place| unsafe { unit(first + count + place / 8).scalars }[place as usize % 8])
         .collect();
     (tensors, scalars)
 }
