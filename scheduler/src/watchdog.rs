@@ -245,12 +245,18 @@ impl<P: Platform> SchedulerGroup<P> {
             sampler.steps.extend(steps());
             return false;
         };
-        // A core whose owner has been stopped may have ended its dispatch without anybody's knowing.
-        let unknown = told()
-            .zip(steps())
-            .zip(&sampler.steps)
-            .any(|(((told, _), now), &then)| told.on_cores.load(Ordering::Relaxed) > 0 && now.wrapping_sub(then) < 2);
-        !unknown && now_ns.saturating_sub(still.since_ns) >= self.watchdog_ns()
+        let for_ns = now_ns.saturating_sub(still.since_ns);
+        // A core whose owner has been stopped may have ended its dispatch without anybody's knowing. An owner that only sleeps is woken to look.
+        let mut unknown = 0;
+        for (instance, ((told, now), &then)) in self.told.iter().zip(steps()).zip(&sampler.steps).enumerate() {
+            if told.on_cores.load(Ordering::Relaxed) > 0 && now.wrapping_sub(then) < 2 {
+                unknown |= 1 << instance;
+            }
+        }
+        if unknown != 0 && for_ns >= self.watchdog_ns() / 2 {
+            self.wake(unknown);
+        }
+        unknown == 0 && for_ns >= self.watchdog_ns()
     }
 
     /// A condition that a task waits for beyond its budget, and that budget.

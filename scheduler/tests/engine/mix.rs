@@ -1,10 +1,11 @@
 //! Tasks of many blocks and of several parts.
 
 use crate::chip::{Ended, Engine, TestChip, spec};
-use crate::world::{CUBE, MIX, New, VECTOR, World};
+use crate::world::{CUBE, MIX, New, VECTOR, World, wakes};
+use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::slot::{Parts, TaskFlags};
-use prewire_scheduler::SchedulerConfig;
+use prewire_scheduler::{SchedulerConfig, Step};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
@@ -114,7 +115,7 @@ fn only_the_cores_that_a_task_uses_matter() {
 
     // A task that names only the second vector kernel is a plain vector task: here on a first vector core, as the second is busy.
     let mut world = World::by_hand(1, 1);
-    world.submit(New::of(VECTOR).on(prewire_runtime_core::id::CoreId(2)), &[]);
+    world.submit(New::of(VECTOR).on(CoreId(2)), &[]);
     world.settle();
     let plain = world.submit(New::of(Parts::VECTOR_1), &[]);
     world.settle();
@@ -123,7 +124,7 @@ fn only_the_cores_that_a_task_uses_matter() {
 
     // A cube and first vector block starts where the second vector core is busy, and leaves it alone.
     let mut world = World::by_hand(2, 1);
-    world.submit(New::of(VECTOR).on(prewire_runtime_core::id::CoreId(3)), &[]);
+    world.submit(New::of(VECTOR).on(CoreId(3)), &[]);
     world.settle();
     let mix = world.submit(New::of(Parts(3)), &[]);
     world.settle();
@@ -142,10 +143,10 @@ fn only_the_cores_that_a_task_uses_matter() {
     assert_eq!(world.chip.preloaded().len(), 1);
     let mix = world.submit(New::of(Parts(3)), &[]);
     world.settle();
-    world.chip.finish(prewire_runtime_core::id::CoreId(0), Ended::Ok);
+    world.chip.finish(CoreId(0), Ended::Ok);
     world.settle();
     assert!(world.chip.running().iter().all(|one| one.payload.slot != mix), "the pre-loaded one runs now");
-    world.chip.finish(prewire_runtime_core::id::CoreId(0), Ended::Ok);
+    world.chip.finish(CoreId(0), Ended::Ok);
     world.settle();
     assert_eq!(world.chip.running().iter().filter(|one| one.payload.slot == mix).count(), 2);
 }
@@ -191,7 +192,7 @@ fn communicating_blocks_never_deadlock_by_the_way_they_are_queued() {
 fn a_mix_task_in_hand_goes_to_an_instance_with_a_free_cluster() {
     let mut world = World::by_hand(2, 2);
     // Instance 0's only cluster has a busy cube core, so a pair of vector cores looks promising.
-    let busy = world.submit(New::of(CUBE).on(prewire_runtime_core::id::CoreId(0)), &[]);
+    let busy = world.submit(New::of(CUBE).on(CoreId(0)), &[]);
     let other = world.submit(New::of(MIX), &[]);
     world.settle();
     assert!(world.chip.running().iter().any(|one| one.payload.slot == other && one.core.0 == 1));
@@ -211,6 +212,50 @@ fn a_mix_task_in_hand_goes_to_an_instance_with_a_free_cluster() {
     for slot in [busy, mix, single] {
         world.finish_task(slot, Ended::Ok);
     }
+    world.settle();
+    world.assert_quiet();
+}
+
+#[test]
+fn who_keeps_a_cluster_in_vain_is_woken() {
+    let mut world = World::by_hand(2, 2);
+    let busy = [0, 1].map(|core| world.submit(New::of(CUBE).on(CoreId(core)), &[]));
+    world.settle();
+    let mix = world.submit(New::of(MIX), &[]);
+    world.settle();
+    let single = world.submit(New::of(VECTOR), &[]);
+    world.settle();
+    assert_eq!(world.running_tasks(), [0, 1], "both keep their clusters, one of them holds the task");
+    assert!(!world.schedulers[0].has_work() && !world.schedulers[1].has_work());
+    // The holder's cluster becomes whole, so the other's is kept in vain.
+    world.finish_task(busy[0], Ended::Ok);
+    let graph = world.graph.clone();
+    assert!(wakes(&graph, 1, || while world.schedulers[0].step() == Step::Worked {}));
+    assert!(world.chip.running().iter().any(|one| one.payload.slot == mix));
+    assert!(world.schedulers[1].has_work());
+    world.settle();
+    assert!(world.chip.running().iter().any(|one| one.payload.slot == single && one.core.0 > 3));
+    for slot in [busy[1], mix, single] {
+        world.finish_task(slot, Ended::Ok);
+    }
+    world.settle();
+    world.assert_quiet();
+}
+
+#[test]
+fn who_holds_a_task_is_woken_when_another_has_a_cluster_for_it() {
+    let mut world = World::by_hand(2, 2);
+    let busy = [0, 1].map(|core| world.submit(New::of(CUBE).on(CoreId(core)), &[]));
+    world.settle();
+    let mix = world.submit(New::of(MIX), &[]);
+    world.settle();
+    world.finish_task(busy[1], Ended::Ok);
+    let graph = world.graph.clone();
+    assert!(wakes(&graph, 0, || while world.schedulers[1].step() == Step::Worked {}), "instance 0 holds the task");
+    world.settle();
+    assert!(world.chip.running().iter().any(|one| one.payload.slot == mix && one.core.0 == 1));
+    world.finish_task(mix, Ended::Ok);
+    world.finish_task(busy[0], Ended::Ok);
     world.settle();
     world.assert_quiet();
 }

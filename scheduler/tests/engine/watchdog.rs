@@ -356,6 +356,18 @@ fn a_core_that_never_starts_its_dispatch_is_found() {
 }
 
 #[test]
+fn an_owner_that_sleeps_is_woken_to_look_at_a_core_that_does_not_start() {
+    let mut world = world_with_watchdog(1, 1, 400);
+    world.submit(New::of(VECTOR), &[]);
+    world.finish_orchestration();
+    world.settle();
+    assert_eq!(world.milliseconds_to_verdict(190), None);
+    let graph = world.graph.clone();
+    let woken = crate::world::wakes(&graph, 0, || assert_eq!(world.milliseconds_to_verdict(100), None));
+    assert!(woken);
+}
+
+#[test]
 fn a_core_whose_stopped_owner_has_not_looked_is_no_verdict() {
     let mut world = world_with_watchdog(1, 1, 400);
     let task = world.submit(New::of(VECTOR), &[]);

@@ -344,6 +344,20 @@ impl World {
     }
 }
 
+/// Whether `act` wakes a thread that sleeps as `party` and does not look by itself.
+pub(crate) fn wakes(graph: &Graph, party: usize, act: impl FnOnce()) -> bool {
+    std::thread::scope(|scope| {
+        scope.spawn(|| graph.bells.sleep(1 << party, std::time::Duration::from_secs(3600), || false));
+        while graph.bells.idle() >> party & 1 == 0 {
+            std::thread::yield_now();
+        }
+        act();
+        let woken = graph.bells.idle() >> party & 1 == 0;
+        graph.bells.ring(party);
+        woken
+    })
+}
+
 /// What a thread that drives nothing can do meanwhile.
 pub(crate) struct Driven<'a> {
     graph: &'a Graph,
