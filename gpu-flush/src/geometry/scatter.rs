@@ -224,12 +224,12 @@ impl Scatter {
                 index += count;
             } else {
                 let count = (block - into_block).min(last - index);
-                for (offset, element) in part[..count as usize].iter().enumerate() {
-                    let destination = self.destination(index + offset as u64) as usize;
-                    // SAFETY: `destination` is below the region's length, which the pool holds.
-                    let place = unsafe { pool.add(destination) };
-                    // SAFETY: `place` is valid for a write; `[u8; N]` has no alignment.
-                    unsafe { place.write(*element) };
+                let base = self.destination(index - into_block);
+                for lane in 0..self.fastest_step.min(count) {
+                    // Only lanes that the part touches: as many as it has elements, from where it starts.
+                    let lane = (into_block + lane) % self.fastest_step;
+                    // SAFETY: the part of the block maps inside the region.
+                    unsafe { self.lane::<N>(base, lane, into_block, &part[..count as usize], pool) };
                 }
                 index += count;
             }
@@ -264,30 +264,86 @@ impl Scatter {
     ///
     /// As [`Scatter::typed`].
     unsafe fn block<const N: usize>(&self, base: u64, block: &[[u8; N]], pool: *mut [u8; N]) {
-        let axis = self.axes[self.fastest];
-        let step = self.fastest_step as usize;
-        for lane in 0..step {
-            let lane_base = base + self.trailing(lane as u64);
-            let mut coordinate = 0;
-            while coordinate < axis.extent {
-                let run = axis.chunk.min(axis.extent - coordinate) as usize;
-                let destination = (lane_base + coordinate / axis.chunk * axis.chunk_stride) as usize;
-                // SAFETY: the run stays inside one chunk of the region.
-                let place = unsafe { pool.add(destination) };
-                let from = &block[coordinate as usize * step + lane..];
-                if step == 1 {
-                    // SAFETY: source and pool do not overlap, and both hold `run` elements from here.
-                    unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), place, run) };
-                } else {
-                    for (offset, element) in from.iter().step_by(step).take(run).enumerate() {
-                        // SAFETY: `offset` is below `run`, which the chunk holds from here.
-                        let place = unsafe { place.add(offset) };
-                        // SAFETY: `place` is valid for a write; `[u8; N]` has no alignment.
-                        unsafe { place.write(*element) };
-                    }
+        match self.fastest_step {
+            // SAFETY: a whole block maps inside the region.
+            1 => unsafe { self.lanes::<N, 1>(base, 0, block, pool) },
+            // SAFETY: a whole block maps inside the region.
+            2 => unsafe { self.lanes::<N, 2>(base, 0, block, pool) },
+            // SAFETY: a whole block maps inside the region.
+            3 => unsafe { self.lanes::<N, 3>(base, 0, block, pool) },
+            // SAFETY: a whole block maps inside the region.
+            4 => unsafe { self.lanes::<N, 4>(base, 0, block, pool) },
+            step => {
+                for lane in 0..step {
+                    // SAFETY: the lane of a whole block maps inside the region.
+                    unsafe { self.lane::<N>(base, lane, 0, block, pool) };
                 }
-                coordinate += run as u64;
             }
+        }
+    }
+
+    /// Copies one lane, every `fastest_step`-th element, of a part of a block that starts `start` elements into it.
+    ///
+    /// # Safety
+    ///
+    /// As [`Scatter::typed`].
+    unsafe fn lane<const N: usize>(&self, base: u64, lane: u64, start: u64, part: &[[u8; N]], pool: *mut [u8; N]) {
+        let (axis, step) = (self.axes[self.fastest], self.fastest_step);
+        let first = start + (lane + step - start % step) % step;
+        let end = start + part.len() as u64;
+        let lane_base = base + self.trailing(lane);
+        let mut at = first;
+        while at < end {
+            let coordinate = at / step;
+            let within = coordinate % axis.chunk;
+            let run = (axis.chunk - within).min((end - at).div_ceil(step)) as usize;
+            let destination = (lane_base + coordinate / axis.chunk * axis.chunk_stride + within) as usize;
+            // SAFETY: the run stays inside one chunk of the region.
+            let place = unsafe { pool.add(destination) };
+            let from = &part[(at - start) as usize..];
+            for (offset, element) in from.iter().step_by(step as usize).take(run).enumerate() {
+                // SAFETY: `offset` is below `run`, which the chunk holds from here.
+                let place = unsafe { place.add(offset) };
+                // SAFETY: `place` is valid for a write; `[u8; N]` has no alignment.
+                unsafe { place.write(*element) };
+            }
+            at += run as u64 * step;
+        }
+    }
+
+    /// Copies a part of a block that starts at coordinate `start` of the fastest axis, all `S` lanes of it: a run of one chunk
+    /// at a time, so that its input is read from the first cache.
+    ///
+    /// # Safety
+    ///
+    /// As [`Scatter::typed`].
+    unsafe fn lanes<const N: usize, const S: usize>(
+        &self,
+        base: u64,
+        start: u64,
+        part: &[[u8; N]],
+        pool: *mut [u8; N],
+    ) {
+        let axis = self.axes[self.fastest];
+        let (groups, _) = part.as_chunks::<S>();
+        let bases: [u64; S] = std::array::from_fn(|lane| base + self.trailing(lane as u64));
+        let mut done = 0;
+        while done < groups.len() {
+            let coordinate = start + done as u64;
+            let within = coordinate % axis.chunk;
+            let run = ((axis.chunk - within) as usize).min(groups.len() - done);
+            let run_groups = &groups[done..done + run];
+            for (lane, lane_base) in bases.into_iter().enumerate() {
+                let destination = (lane_base + coordinate / axis.chunk * axis.chunk_stride + within) as usize;
+                // SAFETY: the run stays inside one chunk of the region; callers hand over parts that map inside it.
+                let place = unsafe { pool.add(destination) };
+                // SAFETY: the run's elements are valid for writes, nobody else writes them, and bytes need no alignment.
+                let places = unsafe { std::slice::from_raw_parts_mut(place, run) };
+                for (place, group) in places.iter_mut().zip(run_groups) {
+                    *place = group[lane];
+                }
+            }
+            done += run;
         }
     }
 

@@ -11,6 +11,8 @@ use crate::writer::memory_estimate;
 const TARGET_BATCH_BYTES: u64 = 64 << 20;
 /// Memory for all buffers when nothing is said.
 const MEMORY_BYTES: u64 = 2 << 30;
+/// Bytes of a shard before compression when no shard is given.
+const SHARD_BYTES_MAX: u64 = 1 << 30;
 /// Written bytes that may wait for the disk before reading pauses.
 const BACKPRESSURE_BYTES: u64 = 256 << 20;
 
@@ -40,9 +42,12 @@ pub(super) fn plan(arguments: &Arguments, input: &Input, page_bytes: usize) -> R
         let request = request(&dimensions, budget_bytes, page_bytes);
         let advice = advise(&described, &engine, &request).map_err(crate::error::Error::from)?;
         engine.epochs_per_batch = Some(advice.epochs_per_batch);
-        return fit(Plan { config: advice.config, engine }, budget_bytes, page_bytes);
+        let mut advised = advice.config.dimensions().to_vec();
+        limit_shard(&mut advised, input);
+        let config = advice.config.to_builder().dimensions(advised).build()?;
+        return fit(Plan { config, engine }, budget_bytes, page_bytes);
     }
-    let config = description.dimensions(sized(arguments, dimensions)?).build()?;
+    let config = description.dimensions(sized(arguments, input, dimensions)?).build()?;
     fit(Plan { config, engine }, budget_bytes, page_bytes)
 }
 
@@ -131,8 +136,28 @@ fn default_names(rank: usize) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// Sets the chunks and shards that were given; a shard without chunks is one chunk, chunks without a shard get shards of 64 MiB at least.
-fn sized(arguments: &Arguments, mut dimensions: Vec<Dimension>) -> Result<Vec<Dimension>, ProgramError> {
+/// Keeps shards along the first dimension to [`SHARD_BYTES_MAX`]: a shard is shown to readers only when it is complete.
+fn limit_shard(dimensions: &mut [Dimension], input: &Input) {
+    let element_bytes = input.dtype.size_bytes() as u64;
+    let row = dimensions.iter().enumerate().fold(element_bytes, |bytes, (index, dimension)| {
+        let all = dimension.size.div_ceil(dimension.chunk.max(1)).max(1);
+        let chunks = match (index, dimension.chunks_per_shard) {
+            (0, _) => 1,
+            (_, 0) => all,
+            (_, chunks) => chunks.min(all),
+        };
+        bytes.saturating_mul(dimension.chunk).saturating_mul(chunks)
+    });
+    let first = &mut dimensions[0];
+    let fits = (SHARD_BYTES_MAX / row.max(1)).max(1);
+    first.chunks_per_shard = match first.chunks_per_shard {
+        0 => fits.min(first.size.div_ceil(first.chunk.max(1)).max(1)),
+        chunks => chunks.min(fits),
+    };
+}
+
+/// Sets the chunks and shards that were given; a shard without chunks is one chunk, and chunks without a shard get shards of whole frames.
+fn sized(arguments: &Arguments, input: &Input, mut dimensions: Vec<Dimension>) -> Result<Vec<Dimension>, ProgramError> {
     let rank = dimensions.len();
     let chunk = arguments.chunk.clone().or_else(|| arguments.shard.clone()).expect("one of the two was given");
     let shard = arguments.shard.as_ref();
@@ -164,11 +189,11 @@ fn sized(arguments: &Arguments, mut dimensions: Vec<Dimension>) -> Result<Vec<Di
     if shard.is_none() && chunk.iter().all(|extent| *extent > 0) {
         let counts = dimensions[1..].iter().map(|dimension| dimension.size.div_ceil(dimension.chunk).max(1));
         let parts = counts.fold(1u64, u64::saturating_mul);
-        let first = &mut dimensions[0];
-        first.chunks_per_shard = (crate::geometry::PARTS_PER_SHARD_MAX / parts).max(1);
-        if first.size > 0 {
-            first.chunks_per_shard = first.chunks_per_shard.min(first.size.div_ceil(first.chunk));
+        for dimension in &mut dimensions[1..] {
+            dimension.chunks_per_shard = 0;
         }
+        dimensions[0].chunks_per_shard = (crate::geometry::PARTS_PER_SHARD_MAX / parts).max(1);
+        limit_shard(&mut dimensions, input);
     }
     Ok(dimensions)
 }

@@ -99,7 +99,15 @@ pub fn reduce(
     with_element!(dtype, T => {
         let (source, result) = (elements::<{ size_of::<T>() }>(source), elements_mut::<{ size_of::<T>() }>(result));
         match method {
-            ReduceMethod::Mean => reduce_mean::<T>(&windows, source, result),
+            ReduceMethod::Mean => {
+                let laned = Windows::with_lanes(source_extents, result_extents);
+                match laned.lanes() {
+                    2 => reduce_mean_lanes::<T, 2>(&laned, source, result),
+                    3 => reduce_mean_lanes::<T, 3>(&laned, source, result),
+                    4 => reduce_mean_lanes::<T, 4>(&laned, source, result),
+                    _ => reduce_mean::<T>(&windows, source, result),
+                }
+            }
             ReduceMethod::Min => reduce_extreme::<T>(&windows, source, result, T::least),
             ReduceMethod::Max => reduce_extreme::<T>(&windows, source, result, T::greatest),
             _ => reduce_by_rank::<T>(method, &windows, source, result),
@@ -138,6 +146,42 @@ fn reduce_mean<T: Element>(windows: &Windows<'_>, source: &[T::Bytes], result: &
             divide::<T>(&sums[..wide], per_window, &mut results[..wide]);
             if narrow {
                 divide::<T>(&sums[wide..count], sources.len() as u32, &mut results[wide..]);
+            }
+        }
+    });
+}
+
+/// As [`reduce_mean`] for rows of groups of `L` elements that are averaged apart, such as the channels of a pixel.
+fn reduce_mean_lanes<T: Element, const L: usize>(windows: &Windows<'_>, source: &[T::Bytes], result: &mut [T::Bytes]) {
+    const GROUPS: usize = 32;
+    let (width, source_width, _) = windows.row_shape();
+    let groups = width / L;
+    windows.for_each_row(|Row { result: row, sources }| {
+        for start in (0..groups).step_by(GROUPS) {
+            let count = GROUPS.min(groups - start);
+            let mut sums = [[T::NO_SUM; L]; GROUPS];
+            for &from in sources {
+                let (line, _) = source[from + 2 * start * L..from + source_width].as_chunks::<L>();
+                let (pairs, last) = line.as_chunks::<2>();
+                for (sum, [first, second]) in sums[..count].iter_mut().zip(pairs) {
+                    for lane in 0..L {
+                        sum[lane] += T::read(first[lane]).sum();
+                        sum[lane] += T::read(second[lane]).sum();
+                    }
+                }
+                if pairs.len() < count {
+                    for lane in 0..L {
+                        sums[count - 1][lane] += T::read(last[0][lane]).sum();
+                    }
+                }
+            }
+            let narrow = start + count == groups && (source_width / L) % 2 == 1;
+            let wide = (count - usize::from(narrow)) * L;
+            let sums = &sums.as_flattened()[..count * L];
+            let results = &mut result[row + start * L..row + (start + count) * L];
+            divide::<T>(&sums[..wide], sources.len() as u32 * 2, &mut results[..wide]);
+            if narrow {
+                divide::<T>(&sums[wide..], sources.len() as u32, &mut results[wide..]);
             }
         }
     });

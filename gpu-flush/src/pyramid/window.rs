@@ -7,6 +7,8 @@ pub(super) struct Windows<'a> {
     source: &'a [u64],
     result: &'a [u64],
     halved: [bool; RANK_MAX],
+    /// Elements that move together: the extents behind the last dimension of the walk.
+    lanes: usize,
 }
 
 /// One row of the result: where it starts, and the starts of the source rows of its windows.
@@ -29,13 +31,31 @@ impl<'a> Windows<'a> {
             assert!(to == from || to == from.div_ceil(2), "dimension {dimension} cannot go from {from} to {to}");
             halved[dimension] = to != from;
         }
-        Windows { source, result, halved }
+        Windows { source, result, halved, lanes: 1 }
+    }
+
+    /// As [`Windows::new`], with the trailing dimensions that keep their extent taken as lanes of one element: an image with
+    /// its channels innermost has rows of a channel's width otherwise.
+    pub(super) fn with_lanes(source: &'a [u64], result: &'a [u64]) -> Self {
+        let windows = Windows::new(source, result);
+        match windows.halved[..source.len()].iter().rposition(|halved| *halved) {
+            Some(last) => {
+                let lanes = source[last + 1..].iter().product::<u64>() as usize;
+                Windows { source: &source[..=last], result: &result[..=last], lanes, ..windows }
+            }
+            None => windows,
+        }
+    }
+
+    /// Elements that move together.
+    pub(super) fn lanes(&self) -> usize {
+        self.lanes
     }
 
     /// Elements of a result row, elements of a source row, and whether rows are halved.
     pub(super) fn row_shape(&self) -> (usize, usize, bool) {
         let last = self.source.len() - 1;
-        (self.result[last] as usize, self.source[last] as usize, self.halved[last])
+        (self.result[last] as usize * self.lanes, self.source[last] as usize * self.lanes, self.halved[last])
     }
 
     /// Calls `visit` for each row of the result, in order. The source rows of a window come in the source's order.

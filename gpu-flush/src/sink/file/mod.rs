@@ -101,7 +101,8 @@ impl Sink for FileSink {
             if self.options.durable {
                 file.sync_all()?;
             }
-            fs::rename(&partial, &path)
+            fs::rename(&partial, &path)?;
+            if self.options.durable { queue::sync_name(&path) } else { Ok(()) }
         };
         write().map_err(|error| Error::sink(key, &error))
     }

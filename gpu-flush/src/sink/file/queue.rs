@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -69,7 +69,8 @@ impl OpenFile {
         if self.durable {
             self.file.sync_all()?;
         }
-        fs::rename(&self.partial, &self.path)
+        fs::rename(&self.partial, &self.path)?;
+        if self.durable { sync_name(&self.path) } else { Ok(()) }
     }
 }
 
@@ -304,6 +305,14 @@ impl Queue {
         state.running.retain(|running| !retired.contains(&Some(*running)));
         self.done.notify_all();
         state
+    }
+}
+
+/// Has the folder's entry for `path` on the disk, without which a crash may undo a rename.
+pub(super) fn sync_name(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 const READERS: &str = include_str!("readers.py");
 
 /// A folder of its own for one test, emptied first.
-pub(super) fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop").join(name);
     let _ = fs::remove_dir_all(&path);
     fs::create_dir_all(&path).unwrap();
@@ -16,20 +16,35 @@ pub(super) fn folder(name: &str) -> PathBuf {
 
 /// Packages beyond the plain readers.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Packages {
+pub(crate) enum Packages {
     Readers,
     Ome,
+    #[cfg(feature = "s3")]
+    S3,
 }
 
+impl Packages {
+    /// The sets of requirements, in the order they are installed.
+    fn sets(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Packages::Readers => &[READERS_SET],
+            Packages::Ome => &[READERS_SET, ("ome", include_str!("requirements-ome.txt"))],
+            #[cfg(feature = "s3")]
+            Packages::S3 => &[("s3", include_str!("requirements-s3.txt"))],
+        }
+    }
+}
+
+const READERS_SET: (&str, &str) = ("readers", include_str!("requirements.txt"));
+
 /// The interpreter of an environment that has `packages`. Tests run in processes of their own, so a file lock lets one of them install.
-fn interpreter(packages: Packages) -> PathBuf {
+pub(crate) fn interpreter(packages: Packages) -> PathBuf {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop-python");
     fs::create_dir_all(&base).unwrap();
     let lock = File::create(base.join("lock")).unwrap();
     lock.lock().unwrap();
     let python = base.join("bin/python");
-    let sets = [("readers", include_str!("requirements.txt")), ("ome", include_str!("requirements-ome.txt"))];
-    for (name, requirements) in &sets[..1 + usize::from(packages == Packages::Ome)] {
+    for (name, requirements) in packages.sets() {
         let installed = base.join(format!("{name}.installed"));
         if fs::read_to_string(&installed).is_ok_and(|text| text == *requirements) {
             continue;
