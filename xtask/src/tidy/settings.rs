@@ -44,14 +44,11 @@ pub(super) fn check(files: &[File]) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| ["rs", "md"].contains(&file.extension()) && !file.path.ends_with(TABLES)) {
         for (index, line) in file.text.lines().enumerate() {
-            for name in
-                names(line).into_iter().filter(|name| !settings.iter().any(|setting| setting.environment == *name))
-            {
-                complaints.push(Complaint::at(
-                    file,
-                    index + 1,
-                    format!("{name} is in no table of settings, such as {TABLE}"),
-                ));
+            let unknown =
+                |name: &&str| !private(file, name) && !settings.iter().any(|setting| setting.environment == *name);
+            for name in names(line).into_iter().filter(unknown) {
+                let text = format!("{name} is in no table of settings, such as {TABLE}");
+                complaints.push(Complaint::at(file, index + 1, text));
             }
         }
     }
