@@ -46,7 +46,13 @@ impl Sequential {
         if !changed {
             return (self.store.insert(self.probes[place].wanted(), at_corner), covers);
         }
-        self.probes[place].root = self.store.root_of(buffer, base);
+        // Nothing has been entered before the first argument, so that a buffer without a root then has none now.
+        let known = if place == 0 { NONE } else { self.store.roots.find(buffer) };
+        if known == NONE {
+            self.probes[place].root = self.store.roots.add(buffer, base);
+            return (self.store.insert(self.probes[place].wanted(), false), false);
+        }
+        self.probes[place].root = known;
         let wanted = self.probes[place].wanted();
         self.near.clear();
         let Sight { exact, at_corner } = self.store.look(wanted, &mut self.near);

@@ -15,7 +15,6 @@ use crate::index::grid::Grid;
 use crate::index::hash::{bucket_bits, bucket_of_hash, fold};
 use crate::index::pool::{NONE, Pool};
 use crate::index::root::{GRIDS, Roots};
-use prewire_runtime_core::id::BufferId;
 
 /// How many loose regions are offered to a new grid; an insertion costs no more than a constant.
 const LOOSE_OFFERED: usize = 8;
@@ -123,14 +122,6 @@ impl Store {
             self.entries[next].previous = entry;
         }
         entry
-    }
-
-    /// The root of a buffer, made if there is none.
-    pub(super) fn root_of(&mut self, buffer: BufferId, base: u64) -> u32 {
-        match self.roots.find(buffer) {
-            NONE => self.roots.add(buffer, base),
-            root => root,
-        }
     }
 
     /// Finds a grid for an entry, makes one if there is room for it, or leaves it loose.
