@@ -2,7 +2,7 @@
 
 use prewire_platform_a2a3::chip;
 use prewire_platform_sim::bus::{Access, Direction, RecordingBus, WindowBus};
-use prewire_platform_sim::{Engine, Fault, Sim, SimConfig, SimMemory};
+use prewire_platform_sim::{Engine, Sim, SimConfig, SimMemory};
 use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::graph::{Graph, GraphSizes};
 use prewire_runtime_core::id::{CoreId, KernelId, RingIndex, SlotIndex, TaskId};
@@ -162,21 +162,4 @@ fn what_cores_and_copies_wrote_is_invalidated_before_it_is_read() {
         assert_eq!(seen, 1_u32.to_ne_bytes());
     }
     assert_eq!(memory.stale_reads(), Some(1));
-}
-
-#[test]
-fn cores_that_do_not_leave_are_waited_for_together_and_named() {
-    for engine in [Engine::Inline, Engine::Threads] {
-        let memory = Arc::new(SimMemory::new(&chip()));
-        let sim = Sim::new(SimConfig::new(chip(), engine), graph(), memory).unwrap();
-        let silent = [CoreId(3), CoreId(40), CoreId(71)];
-        for core in silent {
-            sim.set_fault(core, Some(Fault::NeverExits));
-        }
-        sim.begin_run(1, &Arc::default()).unwrap();
-        let began = Instant::now();
-        assert_eq!(sim.exit(), silent);
-        let deadline = Duration::from_millis(chip().exit_deadline_ms);
-        assert!(began.elapsed() >= deadline && began.elapsed() < 3 * deadline, "one deadline for all three");
-    }
 }

@@ -2,7 +2,7 @@
 
 use prewire_platform_a5::chip;
 use prewire_platform_sim::bus::{Access, RecordingBus, Register, WindowBus};
-use prewire_platform_sim::{Engine, Fault, Sim, SimConfig, SimMemory};
+use prewire_platform_sim::{Engine, Sim, SimConfig, SimMemory};
 use prewire_runtime_core::graph::{Graph, GraphSizes};
 use prewire_runtime_core::id::{CoreId, KernelId, RingIndex, SlotIndex, TaskId};
 use prewire_runtime_core::kernel::{Condition, Kernel, KernelFunction, KernelSet};
@@ -121,22 +121,5 @@ fn registers_lie_in_three_sparse_pages_and_nothing_is_invalidated() {
             let tokens = of_core.iter().filter(|access| access.register == Register::Dispatch && access.value == 0);
             assert!(tokens.count() > 0, "the first token of {core:?} was seen");
         }
-    }
-}
-
-#[test]
-fn cores_that_do_not_leave_are_waited_for_together_and_named() {
-    for engine in [Engine::Inline, Engine::Threads] {
-        let memory = Arc::new(SimMemory::new(&chip()));
-        let sim = Sim::new(SimConfig::new(chip(), engine), graph(), memory).unwrap();
-        let silent = [CoreId(3), CoreId(40), CoreId(71)];
-        for core in silent {
-            sim.set_fault(core, Some(Fault::NeverExits));
-        }
-        sim.begin_run(1, &Arc::default()).unwrap();
-        let began = Instant::now();
-        assert_eq!(sim.exit(), silent);
-        let deadline = Duration::from_millis(chip().exit_deadline_ms);
-        assert!(began.elapsed() >= deadline && began.elapsed() < 3 * deadline, "one deadline for all three");
     }
 }

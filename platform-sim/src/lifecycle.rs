@@ -111,6 +111,9 @@ impl<B: RegisterBus> Shared<B> {
             }
         }
         self.find_lost();
+        if !silent.is_empty() {
+            tracing::warn!("{}", self.unanswered("call to leave", deadline, &silent));
+        }
         silent
     }
 
