@@ -1,5 +1,3 @@
-//! What one place did, of a record, as lines of text for people and for comparisons.
-
 use super::record::{Actor, Record, Step};
 use crate::device::Note;
 use crate::edges::Place;
@@ -28,7 +26,8 @@ pub(super) fn trace(record: &Record, place: Place) -> Vec<String> {
 
 fn push(lines: &mut Vec<String>, step: &Step) {
     match step {
-        Step::Operation { tag, .. } if tag.name == "UPLOAD" => {}
+        // What a left-out ZERO still owes at a partial epoch is part of that ZERO.
+        Step::Operation { tag, .. } if ["UPLOAD", "ZERO_REST"].contains(&tag.name) => {}
         Step::Operation { tag, .. } if AGGREGATION.contains(&tag.name) => {
             if lines.last().is_none_or(|last| last != "AGGREGATE") {
                 lines.push("AGGREGATE".to_owned());

@@ -1,5 +1,3 @@
-//! Why a device refuses or fails.
-
 use super::{Label, Tag};
 
 /// Why a device refused or failed.

@@ -1,5 +1,3 @@
-//! Handles of streams, events and buffers: plain numbers that mean something to one device only.
-
 use std::fmt;
 
 /// A stream of one device.

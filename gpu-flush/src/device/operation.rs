@@ -1,5 +1,3 @@
-//! What a device is, what its memory is for, and how an operation declares the ranges that it reads and writes.
-
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
@@ -207,6 +205,8 @@ pub enum Payload {
     Copy,
     /// Writes a run of input elements to their places in the chunk pool.
     Scatter(kernels::Scatter),
+    /// Writes zeros where the elements of one epoch would go, from the given one on. \[0\] is the epoch's region.
+    ZeroRest(kernels::Scatter),
     /// Copies level 0 of one epoch from the row-major buffer into the chunk pool.
     LevelScatter(kernels::LevelScatter),
     /// Copies the images of several levels of one epoch to their chunks.

@@ -17,6 +17,7 @@ pub(super) struct Task {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "boxing an operation would allocate for each one queued")]
 pub(super) enum Item {
     Run(Task),
     Record { event: EventId, generation: u64 },
@@ -106,6 +107,18 @@ impl Queues {
 
     pub(super) fn set_counter(&mut self, counter: CounterId, value: u64) {
         self.counters[counter.0 as usize] = value;
+    }
+
+    /// Whether nothing is queued nor running anywhere.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.streams.iter().all(|stream| stream.queue.is_empty() && !stream.busy)
+    }
+
+    /// Records `event` as complete: for a stream with nothing before it.
+    pub(super) fn complete_now(&mut self, event: EventId) {
+        let event = &mut self.events[event.0 as usize];
+        event.recorded += 1;
+        event.completed = event.recorded;
     }
 
     /// Whether nothing is queued on `stream` nor running from it.

@@ -102,7 +102,10 @@ impl<'a> Views<'a> {
     }
 
     /// Bytes `range` of range `index`, which must have been declared for writing. An operation takes each range once.
-    #[expect(clippy::mut_from_ref, reason = "the ranges of one operation are disjoint, which `take_write` documents")]
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "the ranges of one operation are disjoint, and a kernel asks for each once"
+    )]
     pub(super) fn write(&self, index: usize, range: Range<usize>) -> Result<&mut [u8], DeviceError> {
         let view = self.view(index)?;
         let declared = (view.access.end - view.access.start) as usize;
@@ -117,7 +120,6 @@ impl<'a> Views<'a> {
     }
 
     /// All of range `index`, declared for writing.
-    #[expect(clippy::mut_from_ref, reason = "see `write`")]
     pub(super) fn write_all(&self, index: usize) -> Result<&mut [u8], DeviceError> {
         let view = self.view(index)?;
         self.write(index, 0..(view.access.end - view.access.start) as usize)

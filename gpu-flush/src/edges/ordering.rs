@@ -1,5 +1,3 @@
-//! The table of edges bound to a device: the only way to queue a wait or a record.
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -149,6 +147,7 @@ impl Edges {
     }
 
     /// How often each edge was recorded (its owner, for an alias) and waited for.
+    #[cfg(test)]
     pub(crate) fn uses(&self) -> Vec<(Edge, u64, u64)> {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let table = Edge::table().iter();

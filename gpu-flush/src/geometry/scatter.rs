@@ -5,6 +5,8 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, Rem};
 
+use crate::config::RANK_MAX;
+
 /// One dimension of the map, in acquisition order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Axis {
@@ -213,10 +215,13 @@ impl Scatter {
             let part = &source[(index - first) as usize..];
             let into_block = index % block;
             if into_block == 0 && last - index >= block {
-                let base = self.destination(index);
-                // SAFETY: a whole block of the image maps inside the region.
-                unsafe { self.block::<N>(base, &part[..block as usize], pool) };
-                index += block;
+                let mut outer = Outer::at(self, index / block);
+                for block in part.chunks_exact(block as usize) {
+                    // SAFETY: a whole block of the image maps inside the region.
+                    unsafe { self.block::<N>(outer.pool, block, pool) };
+                    outer.advance(self);
+                }
+                index += part.len() as u64 / block * block;
             } else if self.fastest_step == 1 {
                 let count = (block - into_block).min(last - index);
                 // SAFETY: the part of the row maps inside the region.
@@ -356,5 +361,49 @@ impl Scatter {
             pool += coordinate / axis.chunk * axis.chunk_stride + coordinate % axis.chunk * axis.within_stride;
         }
         pool
+    }
+}
+
+/// The coordinates of a block along the axes slower than the fastest pool axis, stepped without a division.
+struct Outer {
+    /// Of each axis the coordinate in the image and the one in its chunk.
+    at: [(u64, u64); RANK_MAX],
+    /// The pool element of the block's first element.
+    pool: u64,
+}
+
+impl Outer {
+    /// Block number `block` of the image.
+    fn at(scatter: &Scatter, block: u64) -> Self {
+        let mut outer = Outer { at: [(0, 0); RANK_MAX], pool: 0 };
+        let mut rest = block;
+        for (axis, at) in scatter.axes[..scatter.fastest].iter().zip(&mut outer.at).rev() {
+            let coordinate = rest % axis.extent;
+            rest /= axis.extent;
+            *at = (coordinate, coordinate % axis.chunk);
+            outer.pool += coordinate / axis.chunk * axis.chunk_stride + at.1 * axis.within_stride;
+        }
+        outer
+    }
+
+    /// Goes on to the next block; behind the last one it starts over.
+    fn advance(&mut self, scatter: &Scatter) {
+        for (axis, (coordinate, inside)) in scatter.axes[..scatter.fastest].iter().zip(&mut self.at).rev() {
+            *coordinate += 1;
+            *inside += 1;
+            if *coordinate == axis.extent {
+                let last = axis.extent - 1;
+                self.pool -= last / axis.chunk * axis.chunk_stride + last % axis.chunk * axis.within_stride;
+                (*coordinate, *inside) = (0, 0);
+                continue;
+            }
+            self.pool += axis.within_stride;
+            if *inside == axis.chunk {
+                self.pool += axis.chunk_stride;
+                self.pool -= axis.chunk * axis.within_stride;
+                *inside = 0;
+            }
+            return;
+        }
     }
 }

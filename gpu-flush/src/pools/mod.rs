@@ -154,9 +154,4 @@ impl Pool {
     pub(crate) fn acquire_covered(&self, by: &Consume) -> Result<Consume, DeviceError> {
         self.consume(by.slot())
     }
-
-    /// Bytes of one slot.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
-    }
 }

@@ -34,6 +34,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Closes the last epoch, of which only `elements` came.
+    pub(crate) fn close_partial_epoch(&mut self, array: &mut Array, elements: u64) -> Result<(), Error> {
+        if self.description.host_memory && !self.lod_active(array) {
+            let fill = self.fill.as_ref().ok_or_else(|| not_bound("ZERO_REST"))?;
+            let bytes = array.geometry.epoch_pool_bytes();
+            let first = array.masks.len() as u64 * bytes;
+            let region = fill.all().slice(first..first + bytes);
+            let lane = self.lane(Place::Compute, array, None);
+            stages::zero_rest(lane, array.fill_slot(), &array.geometry, elements, region)?;
+        }
+        self.close_epoch(array, elements)
+    }
+
     /// The boundary of the two shapes that alternate slots.
     fn boundary(&mut self, array: &mut Array) -> Result<(), Error> {
         self.release_fill()?;
@@ -79,6 +92,9 @@ impl Engine {
     fn start_filling(&mut self, array: &mut Array, guard: Produce) -> Result<(), Error> {
         let bytes = u64::from(array.epochs_per_batch) * array.geometry.epoch_pool_bytes();
         let region = guard.all().slice(0..bytes);
+        // Where every write is cheap to see, zeroing a slot that full epochs overwrite is left out: padding was zeroed when the
+        // array got the engine and is never written. A last, partial epoch clears what it leaves; see `close_partial_epoch`.
+        let region = (!self.description.host_memory).then_some(region);
         stages::zero(self.lane(Place::Compute, array, None), array.fill_slot(), region)?;
         self.fill = Some(guard);
         array.masks.clear();

@@ -85,6 +85,10 @@ impl Engine {
                 };
                 // The slot is given back on every path, or a later kick would wait for a record of an earlier use.
                 let released = aggregate.release(&self.edges, place);
+                if released.is_err() {
+                    // No record says when the copy ends, so nobody may take the slot before the stream is idle.
+                    self.quiet(&[place]);
+                }
                 sizes?;
                 copied?;
                 released?;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::array::Array;
 use super::buffers::Buffers;
 use crate::device::{Description, Device, DeviceError, Note};
-use crate::edges::{Edge, Edges, Mutations, Place, Streams};
+#[cfg(test)]
+use crate::edges::Edge;
+use crate::edges::{Edges, Mutations, Place, Streams};
 use crate::geometry::MemoryEstimate;
 use crate::metrics::Stage;
 use crate::pools::Produce;
@@ -93,7 +95,7 @@ impl Engine {
             // Another array's chunks are in both slots.
             for slot in 0..2 {
                 let guard = self.buffers.chunk_pool.acquire_unused(slot)?;
-                stages::zero(self.lane(Place::Compute, array, None), slot, guard.all())?;
+                stages::zero(self.lane(Place::Compute, array, None), slot, Some(guard.all()))?;
             }
         }
         self.fill = Some(guard);
@@ -105,10 +107,16 @@ impl Engine {
         self.has_levels && array.levels.is_some()
     }
 
-    /// Waits for everything on every stream. Errors are logged: this runs when there is nobody left to tell.
+    /// Waits for everything on every stream. No kick may still wait at a gate.
     pub(crate) fn synchronize(&self) {
-        for (stream, place) in self.streams.all().into_iter().zip(Place::STREAMS) {
-            if let Err(error) = self.device.synchronize(stream) {
+        self.quiet(&Place::STREAMS);
+    }
+
+    /// Waits for everything on the streams of `places`. Errors are logged: this runs behind a failure, or at the end.
+    pub(crate) fn quiet(&self, places: &[Place]) {
+        for place in places {
+            let idle = self.streams.of(*place).map_or(Ok(()), |stream| self.device.synchronize(stream));
+            if let Err(error) = idle {
                 tracing::warn!(stream = place.name(), %error, "a stream did not end cleanly");
             }
         }
@@ -122,6 +130,7 @@ impl Engine {
     }
 
     /// The edges used so far: name, records, waits.
+    #[cfg(test)]
     pub(crate) fn edge_uses(&self) -> Vec<(Edge, u64, u64)> {
         self.edges.uses()
     }

@@ -41,7 +41,7 @@ impl Engine {
         let epoch = array.geometry.epoch_input_elements;
         let partial = array.dispatched % epoch;
         if partial > 0 {
-            self.close_epoch(array, partial)?;
+            self.close_partial_epoch(array, partial)?;
         }
         if !array.masks.is_empty() {
             self.kick_and_drain(array)?;

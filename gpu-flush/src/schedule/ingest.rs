@@ -96,6 +96,15 @@ impl Engine {
 
     /// Queues one transfer and its scatter: of the staged bytes, or of a borrowed slice with the transfer left out.
     fn dispatch(&mut self, array: &mut Array, borrowed: Option<&[u8]>, bytes: usize) -> Result<(), DeviceError> {
+        let result = self.queue_dispatch(array, borrowed, bytes);
+        if result.is_err() {
+            // What was queued before the failure has no record behind it. Neither stream waits for a delivery.
+            self.quiet(&[Place::HostToDevice, Place::Compute]);
+        }
+        result
+    }
+
+    fn queue_dispatch(&mut self, array: &mut Array, borrowed: Option<&[u8]>, bytes: usize) -> Result<(), DeviceError> {
         let (slot, dispatch) = (self.staging_slot, array.dispatches);
         let staged = self.staging.take();
         let device_slot = self.buffers.device_staging.acquire_produce(&self.edges, slot, Place::HostToDevice)?;

@@ -48,6 +48,8 @@ impl Engine {
             Err(error) => {
                 let error = array.latch(error.into());
                 token.consume(&self.edges);
+                // What was queued before the failure has no record behind it. Everything it waits for was published by now.
+                self.quiet(&[Place::Compress, Place::DeviceToHost]);
                 self.device.note(Note::Consumed { batch, slot: slot as u32 });
                 Err(error)
             }

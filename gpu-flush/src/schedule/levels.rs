@@ -35,10 +35,10 @@ impl Engine {
             epoch,
             elements,
             pool.slice(0..level_0),
-            linear_read.all().slice(0..linear_bytes),
+            linear.all().slice(0..linear_bytes),
         )?;
         let images = images.all().slice(0..image_bytes);
-        stages::reduce(lane(Stage::LodReduce), &plan, epoch, elements, images, linear.all().slice(0..linear_bytes))?;
+        stages::reduce(lane(Stage::LodReduce), &plan, epoch, images, linear_read.all().slice(0..linear_bytes))?;
         if geometry.append_downsample {
             let (accumulators, _) = array.buffers.accumulators.on_own_stream(0)?;
             let frames = self.frames(array, elements);

@@ -1,5 +1,3 @@
-//! The stage that compresses the chunks of a batch.
-
 use std::sync::Arc;
 
 use super::Lane;

@@ -1,5 +1,3 @@
-//! The stage that tiles and transposes input into chunks.
-
 use std::sync::Arc;
 
 use super::Lane;
@@ -55,7 +53,23 @@ pub(crate) fn linear(lane: Lane<'_>, dispatch: u64, to: WriteView<'_>, input: In
     }
 }
 
-/// Zeroes a pool slot, or a part of one.
-pub(crate) fn zero(lane: Lane<'_>, slot: u32, view: WriteView<'_>) -> Result<(), DeviceError> {
-    lane.queue(Tag::new("ZERO", Unit::Slot(slot)), Payload::Zero, &[view.write()])
+/// Zeroes a pool slot, or a part of one; leaves it out where nothing needs it.
+pub(crate) fn zero(lane: Lane<'_>, slot: u32, view: Option<WriteView<'_>>) -> Result<(), DeviceError> {
+    let tag = Tag::new("ZERO", Unit::Slot(slot));
+    match view {
+        Some(view) => lane.queue(tag, Payload::Zero, &[view.write()]),
+        None => lane.queue(tag, Payload::Elided, &[]),
+    }
+}
+
+/// Zeroes what a partial epoch leaves of its region: what a left-out [`zero`] still owes.
+pub(crate) fn zero_rest(
+    lane: Lane<'_>,
+    slot: u32,
+    geometry: &Arc<ArrayGeometry>,
+    first_element: u64,
+    region: WriteView<'_>,
+) -> Result<(), DeviceError> {
+    let payload = Payload::ZeroRest(Scatter { geometry: Arc::clone(geometry), first_element });
+    lane.queue(Tag::new("ZERO_REST", Unit::Slot(slot)), payload, &[region.write()])
 }

@@ -1,5 +1,3 @@
-//! The stage that computes the levels of a pyramid.
-
 use std::sync::Arc;
 
 use super::Lane;
@@ -16,34 +14,33 @@ pub(crate) struct LevelsPlan {
     pub(crate) append_method: ReduceMethod,
 }
 
-/// Copies level 0 from the row-major epoch to its chunks: the `elements` that came.
+/// Copies level 0 from the row-major epoch to its chunks. What did not come of a partial epoch is zeroed first.
 pub(crate) fn gather_level_0(
     lane: Lane<'_>,
     plan: &LevelsPlan,
     epoch: u64,
     elements: u64,
     region: WriteView<'_>,
-    linear: ReadView<'_>,
+    linear: WriteView<'_>,
 ) -> Result<(), DeviceError> {
     let scatter = LevelScatter { geometry: Arc::clone(&plan.geometry), level: 0, elements };
     lane.queue(
         Tag::new("LOD_GATHER", Unit::Epoch(epoch)),
         Payload::LevelScatter(scatter),
-        &[region.write(), linear.read()],
+        &[region.write(), linear.update()],
     )
 }
 
-/// Computes the images of levels 1 and up. What did not come of a partial epoch counts as zeros.
+/// Computes the images of levels 1 and up.
 pub(crate) fn reduce(
     lane: Lane<'_>,
     plan: &LevelsPlan,
     epoch: u64,
-    elements: u64,
     images: WriteView<'_>,
-    linear: WriteView<'_>,
+    linear: ReadView<'_>,
 ) -> Result<(), DeviceError> {
-    let reduce = Reduce { geometry: Arc::clone(&plan.geometry), method: plan.method, elements };
-    lane.queue(Tag::new("REDUCE", Unit::Epoch(epoch)), Payload::Reduce(reduce), &[images.update(), linear.update()])
+    let reduce = Reduce { geometry: Arc::clone(&plan.geometry), method: plan.method };
+    lane.queue(Tag::new("REDUCE", Unit::Epoch(epoch)), Payload::Reduce(reduce), &[images.update(), linear.read()])
 }
 
 fn fold_payload(plan: &LevelsPlan, epoch: u64, frames: u64, emit_mask: u32, take: bool) -> Payload {

@@ -8,7 +8,7 @@ mod transfer;
 
 pub(crate) use aggregate::{AggregateViews, aggregate};
 pub(crate) use compress::{CompressPlan, compress};
-pub(crate) use ingest::{Input, host_to_device, linear, scatter, zero};
+pub(crate) use ingest::{Input, host_to_device, linear, scatter, zero, zero_rest};
 pub(crate) use levels::{LevelsPlan, emit, fold, gather_level_0, level_scatter, reduce};
 pub(crate) use transfer::{copy_back, upload};
 

@@ -1,5 +1,3 @@
-//! The stages that copy to the device and back.
-
 use super::Lane;
 use crate::device::{DeviceError, Payload, Tag, Unit};
 use crate::pools::{ReadView, WriteView};

@@ -1,5 +1,3 @@
-//! From a configuration to a writer: everything is checked before anything is allocated.
-
 use std::sync::Arc;
 
 use super::multi::MultiWriter;
@@ -11,7 +9,6 @@ use crate::edges::Mutations;
 use crate::error::Error;
 use crate::geometry::{ArrayGeometry, CodecBounds, MemoryEstimate, Placement, estimate_memory};
 use crate::schedule::{Array, ArrayPlan, BackPressure, Engine};
-use crate::settings;
 use crate::sink::{Sink, guarded};
 use crate::zarr::Publisher;
 
@@ -145,14 +142,14 @@ impl WriterBuilder {
         if let Some(device) = &self.device {
             return Ok((Arc::clone(device), None));
         }
-        let wanted = match std::env::var(settings::DEVICE.environment) {
+        let wanted = match std::env::var("PREWIRE_FLUSH_DEVICE") {
             Ok(name) => match name.as_str() {
                 "cpu" => DeviceChoice::Cpu,
                 "cuda" => DeviceChoice::Cuda,
                 "auto" => DeviceChoice::Auto,
                 other => {
                     let reason = format!("{other:?} is no device; use cpu, cuda or auto");
-                    return Err(Error::invalid_config(settings::DEVICE.environment, reason));
+                    return Err(Error::invalid_config("PREWIRE_FLUSH_DEVICE", reason));
                 }
             },
             Err(_) => self.engine.device,
@@ -169,8 +166,7 @@ impl WriterBuilder {
     }
 
     fn gate_forced_off(&self) -> bool {
-        self.engine.force_gate_off
-            || std::env::var(settings::FORCE_GATE_OFF.environment).is_ok_and(|value| value == "1")
+        self.engine.force_gate_off || std::env::var("PREWIRE_FLUSH_FORCE_GATE_OFF").is_ok_and(|value| value == "1")
     }
 
     /// Checks, then allocates, then touches the sinks, so that a failure leaves nothing behind.
@@ -179,6 +175,12 @@ impl WriterBuilder {
         let planned = self.arrays.iter().map(|(config, sink)| self.plan(config, sink));
         let (device, device_reason) = self.choose_device()?;
         let host_memory = device.description().host_memory;
+        if self.mutations.any() && device.description().name == "cpu" {
+            return Err(Error::invalid_config(
+                "mutations",
+                "a weakened schedule would race on threads; use a stepped device",
+            ));
+        }
         let planned = planned
             .map(|planned| planned.map(|plan| plan.estimated(&self.engine, host_memory)))
             .collect::<Result<Vec<_>, _>>()?;

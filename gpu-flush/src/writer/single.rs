@@ -1,5 +1,3 @@
-//! The writer of one array.
-
 use std::sync::Arc;
 use std::time::Instant;
 

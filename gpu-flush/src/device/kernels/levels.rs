@@ -43,7 +43,7 @@ fn scatter_image(
 
 /// Writes level 0 of an epoch to its chunks.
 ///
-/// Accesses: \[0\] the level's region in the chunk pool, \[1\] the row-major epoch.
+/// Accesses: \[0\] the level's region in the chunk pool, \[1\] the row-major epoch, of which what did not come is zeroed first.
 #[derive(Debug, Clone)]
 pub struct LevelScatter {
     /// Where elements go.
@@ -59,7 +59,8 @@ impl LevelScatter {
         if !views.is_backed(0) {
             return Ok(());
         }
-        let image = views.read(1, 0..self.elements as usize * self.geometry.dtype.size_bytes())?;
+        let image = views.write_all(1)?;
+        image[self.elements as usize * self.geometry.dtype.size_bytes()..].fill(0);
         let region = SharedBytes::new(views.write_all(0)?);
         scatter_image(&self.geometry, self.level, image, region, workers)
     }
@@ -100,15 +101,13 @@ impl LevelsScatter {
 
 /// Computes the images of levels 1 and up from the row-major epoch.
 ///
-/// Accesses: \[0\] the images, \[1\] the epoch, of which what did not come is zeroed first.
+/// Accesses: \[0\] the images, \[1\] the epoch.
 #[derive(Debug, Clone)]
 pub struct Reduce {
     /// The levels.
     pub geometry: Arc<ArrayGeometry>,
     /// How windows become elements.
     pub method: ReduceMethod,
-    /// Elements of the epoch that came.
-    pub elements: u64,
 }
 
 impl Reduce {
@@ -117,13 +116,12 @@ impl Reduce {
             return Ok(());
         }
         let geometry = &*self.geometry;
-        let (images, linear) = (views.write_all(0)?, views.write_all(1)?);
-        linear[self.elements as usize * geometry.dtype.size_bytes()..].fill(0);
+        let (images, linear) = (views.write_all(0)?, views.read_all(1)?);
         let mut done = 0;
         for level in 1..geometry.levels.len() {
             let (before, rest) = images.split_at_mut(done);
             let source = match level {
-                1 => &*linear,
+                1 => linear,
                 _ => &before[done - image_bytes(geometry, level - 1)..],
             };
             let result = &mut rest[..image_bytes(geometry, level)];

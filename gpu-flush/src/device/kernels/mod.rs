@@ -37,6 +37,7 @@ pub(super) fn run(
         }
         Payload::Copy => copy(views),
         Payload::Scatter(scatter) => scatter.run(views, workers),
+        Payload::ZeroRest(scatter) => scatter.zero_rest(views),
         Payload::LevelScatter(scatter) => scatter.run(views, workers),
         Payload::LevelsScatter(scatter) => scatter.run(views, workers),
         Payload::Reduce(reduce) => reduce.run(views, workers),

@@ -1,5 +1,3 @@
-//! The scatter of input elements into their chunks, on the CPU device.
-
 use std::sync::Arc;
 
 use super::parallel::{SharedBytes, for_each};
@@ -39,6 +37,24 @@ impl Scatter {
             self.part(source, start, end, pool);
             Ok(())
         })
+    }
+
+    /// Zeroes the places of the elements from `first_element` to the end of one epoch.
+    pub(super) fn zero_rest(&self, views: &Views<'_>) -> Result<(), DeviceError> {
+        if !views.is_backed(0) {
+            return Ok(());
+        }
+        let region = views.write_all(0)?;
+        let element_bytes = self.geometry.dtype.size_bytes();
+        let zeros = [0; 4096];
+        let mut at = self.first_element;
+        while at < self.geometry.epoch_input_elements {
+            let count = (self.geometry.epoch_input_elements - at).min((zeros.len() / element_bytes) as u64);
+            let zeros = &zeros[..count as usize * element_bytes];
+            self.geometry.levels[0].scatter.scatter(at, zeros, region, element_bytes);
+            at += count;
+        }
+        Ok(())
     }
 
     fn part(&self, source: &[u8], start: usize, end: usize, pool: SharedBytes) {

@@ -267,3 +267,42 @@ fn destroy_ends_and_frees_everything() {
         }
     }
 }
+
+/// Claims FLUSH-118: a switch to another array after one that failed, in every way that a drain, a kick or a dispatch can fail.
+#[test]
+fn a_switch_after_a_failure_has_no_unordered_pair() {
+    use crate::writer::WriterBuilder;
+    let others = [Exit::Device(At::Enqueue("GATHER"), 1), Exit::Device(At::Enqueue("H2D"), 3)];
+    for exit in EXITS.into_iter().chain(others) {
+        for compressed in [true, false] {
+            let setup = Setup::golden(Shape::DrainAfterKick, compressed, false);
+            let sinks = [QueueSink::new(4096), QueueSink::new(4096)];
+            let (record, device) = device(exit, 2);
+            let mut builder = WriterBuilder::new().engine(setup.engine()).device(Arc::clone(&device));
+            for sink in &sinks {
+                builder = builder.array(setup.config(), Arc::new(sink.clone()));
+            }
+            let mut writer = builder.build_multi().unwrap();
+            for frame in 0..12 {
+                if frame == 4 && exit == Exit::SinkInError {
+                    sinks[0].fail_now();
+                }
+                if frame == 4 && exit == Exit::Delivery {
+                    let written = sinks[0].log().iter().filter(|call| matches!(call, Call::Write { .. })).count();
+                    sinks[0].set_fault(Fault::RefuseWrite(written as u64));
+                }
+                let _result = writer.update(frame / 2 % 2, &pattern(frame, FRAME_BYTES));
+            }
+            let closed = writer.close();
+            // Without compression the host never waits for a chunk index.
+            let harmless = !compressed && exit == Exit::Device(At::HostWait("CHUNK_INDEX_READY"), 1);
+            assert_eq!(closed.is_err(), exit != Exit::Success && !harmless, "{exit:?}");
+            let (_, arrays) = writer.parts();
+            assert!(arrays.iter().any(|array| array.broken.is_none()), "{exit:?}: one array goes on");
+            assert!(arrays.iter().all(|array| array.gate.armed() == array.gate.published()), "{exit:?}");
+            drop(writer);
+            let findings: Vec<_> = record.report().conflicts().cloned().collect();
+            assert_eq!(findings, [], "{exit:?}, compressed {compressed}");
+        }
+    }
+}

@@ -195,12 +195,46 @@ fn other_faults_of_the_schedule() {
     }
 }
 
-/// The chunk-pool acquire and the tail gate, as a build with `prewire_mutation` weakens them: this test is what must turn red.
+/// Claims FLUSH-133: the switches of the tests, and what this build contains. `cargo xtask mutations` is the one command; its table
+/// names the two builds, and the tests of this file are the rest. That every edge is necessary somewhere or has a reason is a test
+/// beside the table of waits.
 #[test]
-fn the_unmutated_schedule_is_proven() {
-    for shape in SHAPES {
-        for setup in [zstd(shape), none(shape), Setup::mutation(shape, true, true)] {
-            subsumed(&setup, &[]);
-        }
+fn weakenings_never_run_on_threads() {
+    use crate::device::{CpuDevice, Device};
+    let cpu = || std::sync::Arc::new(CpuDevice::new(Some(1)).unwrap());
+    for wrapped in [false, true] {
+        let device: std::sync::Arc<dyn Device> =
+            if wrapped { std::sync::Arc::new(crate::checked::Checked::new(cpu())) } else { cpu() };
+        let setup = zstd(Shape::Pipelined).with(&[Mutation::GateNotArmed]);
+        let error = setup.writer(device, std::sync::Arc::new(setup.sink())).unwrap_err();
+        assert!(matches!(&error, Error::InvalidConfig { field, .. } if field == "mutations"), "{error}");
+    }
+    let table = include_str!("../../../../xtask/mutations.toml");
+    for name in ["flush_pool_consumed_not_waited", "flush_tail_gate_not_armed"] {
+        assert!(table.contains(name), "{name} is not in xtask/mutations.toml");
+    }
+}
+
+/// What a build with `flush_tail_gate_not_armed` turns red: pages carried from batch to batch, in a hundred interleavings.
+#[test]
+fn the_tail_carry_is_right_in_every_interleaving() {
+    for seed in 0..100 {
+        assert_eq!(super::tail::carried(seed, &[]), Some(super::tail::expected()), "seed {seed}");
+    }
+}
+
+/// What a build with `flush_pool_consumed_not_waited` turns red: two runs of one input give one store.
+#[test]
+fn zstd_is_deterministic_in_every_interleaving() {
+    let setup = zstd(Shape::Pipelined);
+    let store = |seed| {
+        let sink = setup.sink();
+        let device = std::sync::Arc::new(crate::device::SteppedDevice::new(seed));
+        setup.stream(device, std::sync::Arc::new(sink.clone()), FRAMES, FRAME_BYTES / 2).unwrap();
+        sink.objects()
+    };
+    let first = store(0);
+    for seed in 1..60 {
+        assert!(store(seed) == first, "seed {seed}");
     }
 }

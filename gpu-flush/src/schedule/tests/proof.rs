@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::setup::{FRAME_BYTES, Setup, pattern};
 use crate::checked::{Checked, Finding, Necessity, WaitClass};
-use crate::device::{Device, DeviceError, SteppedDevice};
+use crate::device::SteppedDevice;
 use crate::edges::{Edge, EdgeKind, Mutation, Place};
 use crate::error::Error;
 use crate::schedule::Shape;

@@ -153,6 +153,7 @@ pub(crate) fn pattern(number: usize, bytes: usize) -> Vec<u8> {
 
 /// A writer of either kind holding one array.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a test holds one of them")]
 pub(crate) enum AnyWriter {
     Single(Writer),
     Multi(MultiWriter),

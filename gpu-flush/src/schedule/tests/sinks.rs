@@ -92,7 +92,7 @@ static NUMBER: AtomicU64 = AtomicU64::new(1 << 40);
 #[derive(Debug, Clone)]
 pub(crate) struct QueueSink {
     shared: Arc<Shared>,
-    thread: Arc<Thread>,
+    _thread: Arc<Thread>,
 }
 
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl QueueSink {
         let worker = Arc::clone(&shared);
         let handle = std::thread::spawn(move || work(&worker));
         let thread = Arc::new(Thread { shared: Arc::clone(&shared), handle: Mutex::new(Some(handle)) });
-        Self { shared, thread }
+        Self { shared, _thread: thread }
     }
 
     pub(crate) fn with_fault(self, fault: Fault) -> Self {
