@@ -113,7 +113,7 @@ impl<P: Platform> Round<'_, P> {
     }
 
     /// A block has ended on a core. Returns the successor to run there, which is then in hand.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ended(
         &mut self,
         place: Place,
@@ -132,12 +132,7 @@ impl<P: Platform> Round<'_, P> {
                 self.failed(place, token, work, slot);
                 false
             }
-            Outcome::Deferred => {
-                if self.graph.run.is_cancelled() {
-                    return None;
-                }
-                self.defer(place, token, work, slot)
-            }
+            Outcome::Deferred => self.defer(place, token, work, slot),
         };
         if self.graph.run.is_cancelled() {
             return None;
@@ -171,7 +166,7 @@ impl<P: Platform> Round<'_, P> {
 
     /// A task is over, with all its blocks and conditions, or without any. Its consumers are released; returns the one kept for the freed core, if
     /// any, which is then in hand.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn complete(&mut self, index: SlotIndex, freed: FreedCore) -> Option<SlotIndex> {
         let slot = self.graph.slots.get(index);
         let cause = slot.cause();
@@ -259,7 +254,7 @@ impl<P: Platform> Round<'_, P> {
     }
 
     /// Gives up everything a completed task holds, itself last.
-    #[inline]
+    #[inline(always)]
     fn release(&mut self, slot: &Slot, cause: Ordinal) {
         // SAFETY: the task's own hold is dropped only below.
         let body = unsafe { slot.body() };

@@ -9,7 +9,7 @@ use prewire_runtime_core::slot::TaskFlags;
 
 impl<P: Platform> Round<'_, P> {
     /// Writes payload and token. True if the platform says that the block has already ended.
-    #[inline]
+    #[inline(always)]
     fn launch(&mut self, place: Place, work: Work) -> (Token, bool) {
         let port = &mut self.own.ports[place.index()];
         let token = port.next;
@@ -17,7 +17,12 @@ impl<P: Platform> Round<'_, P> {
         let slot = self.graph.slots.get(work.slot);
         // SAFETY: the block's share of the task is open, so the task is not released.
         let body = unsafe { slot.body() };
-        let kernel = { body.kernels }[work.part as usize];
+        let [cube, vector_0, vector_1] = body.kernels;
+        let kernel = match work.part {
+            0 => cube,
+            1 => vector_0,
+            _ => vector_1,
+        };
         let arguments = self.graph.arguments.pointer(body.arguments);
         let payload = DispatchPayload {
             task: body.id,

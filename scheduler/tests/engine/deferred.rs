@@ -130,7 +130,7 @@ fn blocks_and_conditions_complete_a_task_together_and_once() {
         raise[(block as usize * 7 + 48) % 96].store(1, Ordering::Release);
         count.fetch_add(1, Ordering::Release);
         let mut conditions = vec![reaches(block as u64, 1)];
-        if block % 2 == 0 {
+        if block.is_multiple_of(2) {
             conditions.push(reaches(48 + block as u64, 1));
         }
         Ended::Deferred(conditions)

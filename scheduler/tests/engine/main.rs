@@ -9,6 +9,7 @@ mod dummies;
 mod failure;
 mod gang;
 mod mix;
+mod random;
 mod ready;
 mod watchdog;
 mod world;

@@ -11,6 +11,7 @@ use prewire_runtime_core::slot::{Parts, TaskBody, TaskExtra, TaskFlags};
 use prewire_scheduler::{Scheduler, SchedulerConfig, SchedulerGroup, Step};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 pub(crate) const CUBE: Parts = Parts::CUBE;
 pub(crate) const VECTOR: Parts = Parts::VECTOR_0;
@@ -347,7 +348,7 @@ impl World {
 /// Whether `act` wakes a thread that sleeps as `party` and does not look by itself.
 pub(crate) fn wakes(graph: &Graph, party: usize, act: impl FnOnce()) -> bool {
     std::thread::scope(|scope| {
-        scope.spawn(|| graph.bells.sleep(1 << party, std::time::Duration::from_secs(3600), || false));
+        scope.spawn(|| graph.bells.sleep(1 << party, Duration::from_secs(3600), || false));
         while graph.bells.idle() >> party & 1 == 0 {
             std::thread::yield_now();
         }
@@ -371,21 +372,18 @@ impl Driven<'_> {
     }
 }
 
+/// Sleeps until it is rung, as the assembly's threads do, so that a lost wake-up is a test that hangs.
 fn drive_one(graph: &Graph, scheduler: &mut Scheduler<TestChip>) {
-    let bell = 1 << scheduler.index();
+    let over =
+        || graph.run.is_cancelled() || graph.run.orchestration_done() && graph.completed() >= graph.run.submitted();
     loop {
-        match scheduler.step() {
-            Step::Worked => continue,
-            Step::Idle { cores_busy, must_poll } => {
-                let over = graph.run.is_cancelled()
-                    || graph.run.orchestration_done() && graph.completed() >= graph.run.submitted();
-                if over && !cores_busy {
-                    graph.bells.ring_all();
-                    return;
-                }
-                let timeout = std::time::Duration::from_millis(if must_poll { 1 } else { 50 });
-                graph.bells.sleep(bell, timeout, || scheduler.has_work());
+        if let Step::Idle { cores_busy, must_poll } = scheduler.step() {
+            if over() && !cores_busy {
+                graph.bells.ring_all();
+                return;
             }
+            let timeout = if must_poll { Duration::from_millis(1) } else { Duration::from_secs(3600) };
+            graph.bells.sleep(1 << scheduler.index(), timeout, || scheduler.has_work() || !cores_busy && over());
         }
     }
 }
