@@ -4,30 +4,34 @@
 //! contiguous pieces, square tiles and full-height column strips; and in a run of 1 000 000 tasks through windows of 256 the median of the last
 //! 10 000 submits against the first 10 000 (at most 1.5), with the growth of memory after task 20 000 (less than 1 MiB). Then ten million tasks
 //! through a window of 256, with the calls of the allocator and the growth of memory behind the start.
-//!
-//! `--quick` does less of each.
 
 mod counting;
 mod live;
 mod stream;
 
+use lexopt::prelude::*;
 use std::process::ExitCode;
 
+const USAGE: &str = "\
+submit-cost [options]
+
+    --quick      less of everything, to see that it works
+    --rounds N   rounds over the tiles                     [default: 15, quick: 3]";
+
 fn main() -> ExitCode {
-    let mut quick = false;
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "--quick" => quick = true,
-            // Cargo says so to every benchmark.
-            "--bench" => {}
-            other => {
-                eprintln!("'{other}' is no option; there is --quick");
-                return ExitCode::from(2);
-            }
+    let (quick, rounds) = match parse() {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
         }
-    }
+        Err(error) => {
+            eprintln!("{error}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
     println!("| live tiles of one buffer | 64, ns a submit | 4096 | ratio | asked |\n|---|---:|---:|---:|---:|");
-    for row in live::measure(if quick { 3 } else { 15 }) {
+    for row in live::measure(rounds) {
         let ratio = row.many / row.few;
         println!("| {} | {:.0} | {:.0} | {ratio:.2} | 2 |", row.name, row.few, row.many);
     }
@@ -50,4 +54,21 @@ fn main() -> ExitCode {
         long.grown_bytes / 1024
     );
     ExitCode::SUCCESS
+}
+
+/// Whether to be quick, and how many rounds; none if help is asked for.
+fn parse() -> Result<Option<(bool, usize)>, lexopt::Error> {
+    let (mut quick, mut rounds) = (false, None);
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("help") | Short('h') => return Ok(None),
+            Long("quick") => quick = true,
+            Long("rounds") => rounds = Some(parser.value()?.parse()?),
+            // Cargo says so to every benchmark.
+            Long("bench") => {}
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Some((quick, rounds.unwrap_or(if quick { 3 } else { 15 }))))
 }

@@ -182,8 +182,11 @@ fn submit(
     Ok(Some((index, submitted.id)))
 }
 
-/// By pair: how it was found, and the first argument it was found for.
-type Pairs = BTreeMap<(u32, u32), (BTreeSet<EdgeSource>, Option<u16>)>;
+/// How a pair was found, and the first argument it was found for.
+type Finding = (BTreeSet<EdgeSource>, Option<u16>);
+
+/// The findings by producer and consumer.
+type Pairs = BTreeMap<(u32, u32), Finding>;
 
 fn compare(graph: &RecordedGraph, log: &EdgeLog, ids: &[TaskId]) -> EdgeComparison {
     let mut recorded = Pairs::new();
@@ -212,7 +215,7 @@ fn compare(graph: &RecordedGraph, log: &EdgeLog, ids: &[TaskId]) -> EdgeComparis
         let only = some.iter().filter(|(pair, _)| !other.contains_key(pair));
         only.map(|(&pair, (sources, argument))| edge(pair, sources, *argument)).collect()
     };
-    let differs = |(pair, (sources, argument)): (&(u32, u32), &(BTreeSet<EdgeSource>, Option<u16>))| {
+    let differs = |(pair, (sources, argument)): (&(u32, u32), &Finding)| {
         let (others, _) = found.get(pair)?;
         (others != sources).then(|| edge(*pair, others, *argument))
     };

@@ -178,7 +178,7 @@ pub(super) fn prepare(
     let hoisted = hoist::allocations(graph)?;
     let mut steps = Vec::with_capacity(graph.events.len());
     for (place, event) in graph.events.iter().enumerate() {
-        steps.extend(hoisted.before(place).map(|task| allocation(task)));
+        steps.extend(hoisted.before(place).map(allocation));
         steps.push(match event {
             Event::ScopeBegin { manual: false } => Step::Open(ScopeMode::Automatic),
             Event::ScopeBegin { manual: true } => Step::Open(ScopeMode::Manual),

@@ -113,8 +113,11 @@ pub(crate) struct Kind {
     pub(crate) sizes: &'static [SizeOption],
     /// What `--input` holds, if it takes one.
     pub(crate) input: Option<&'static str>,
-    create: fn(&Sizes, u64, Option<Matrix>) -> Result<Box<dyn Workload>, WorkloadError>,
+    create: Create,
 }
+
+/// Makes a workload of these sizes from a seed, or from a matrix.
+type Create = fn(&Sizes, u64, Option<Matrix>) -> Result<Box<dyn Workload>, WorkloadError>;
 
 /// All workloads.
 pub(crate) const KINDS: &[Kind] = &[attention::KIND, cholesky::KIND, gemm::KIND];
