@@ -3,6 +3,7 @@
 //! Everything is allocated at construction. The orchestrator alone decides which slot, edge or argument unit belongs to which task; see the tables
 //! in [`crate::slot`] and [`crate::edge`] for who may touch what when.
 
+use crate::arguments::ArgumentArena;
 use crate::consumers::Pushed;
 use crate::edge::{EdgeBody, EdgeTable};
 use crate::id::{CoreId, EdgeIndex, SlotIndex};
@@ -27,84 +28,6 @@ pub struct GraphSizes {
     pub instances: usize,
     /// Cores of the chip.
     pub cores: usize,
-}
-
-/// One unit of the argument arena: a tensor argument, or eight scalars.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub union ArgumentUnit {
-    /// A tensor.
-    pub tensor: TensorArgument,
-    /// Eight scalars.
-    pub scalars: [u64; 8],
-}
-
-impl std::fmt::Debug for ArgumentUnit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ArgumentUnit")
-    }
-}
-
-/// The arguments of all live tasks. Written by the orchestrator before a task is published, read-only until its slot is reclaimed.
-#[derive(Debug)]
-pub struct ArgumentArena(Box<[UnsafeCell<ArgumentUnit>]>);
-
-// SAFETY: a unit is written before the task that owns it is published and not again until that task is reclaimed.
-unsafe impl Sync for ArgumentArena {}
-// SAFETY: a unit holds plain numbers.
-unsafe impl Send for ArgumentArena {}
-
-impl ArgumentArena {
-    fn new(units: usize) -> Self {
-        #[cfg(loom)]
-        return ArgumentArena((0..units).map(|_| UnsafeCell::new(ArgumentUnit { scalars: [0; 8] })).collect());
-        // Zeroed by the system, so that units that no task ever uses cost address space and no memory.
-        #[cfg(not(loom))]
-        {
-            let zeroed = Box::<[UnsafeCell<ArgumentUnit>]>::new_zeroed_slice(units);
-            // SAFETY: a unit of zero bytes is eight scalars of 0.
-            ArgumentArena(unsafe { zeroed.assume_init() })
-        }
-    }
-
-    /// Where a unit lies.
-    #[inline]
-    pub fn pointer(&self, unit: u32) -> *const ArgumentUnit {
-        self.0[unit as usize].with(|cell| cell)
-    }
-
-    /// Writes a unit.
-    ///
-    /// # Safety
-    /// Only the orchestrator, and only a unit that belongs to a task not yet published.
-    #[inline]
-    pub unsafe fn write(&self, unit: u32, value: ArgumentUnit) {
-        // SAFETY: by contract nobody else can see the unit.
-        self.0[unit as usize].with_mut(|cell| unsafe { *cell = value });
-    }
-
-    /// Writes a unit that is a tensor, in place.
-    ///
-    /// # Safety
-    /// As for [`ArgumentArena::write`].
-    #[inline]
-    pub unsafe fn write_tensor(&self, unit: u32, tensor: &Tensor, tag: ArgumentTag) {
-        self.0[unit as usize].with_mut(|cell| {
-            // SAFETY: by contract nobody else can see the unit.
-            let cell = unsafe { &mut *cell };
-            cell.tensor = TensorArgument::new(tensor, tag);
-        });
-    }
-
-    /// How many units there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// A queue of ready tasks.

@@ -3,6 +3,7 @@
 //! Orchestrator and scheduler do not know each other; they meet here, in a [`graph::Graph`] of slots, edges, queues and one cancellation word.
 //! Nothing here starts a thread, makes a policy, or allocates after construction, and all atomics come through [`sync`].
 
+pub mod arguments;
 pub mod chip;
 pub mod consumers;
 pub mod edge;

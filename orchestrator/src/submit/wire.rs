@@ -5,9 +5,9 @@ use crate::Orchestrator;
 use crate::log::TaskKind;
 use crate::orchestrator::Creator;
 use crate::rings::NOTHING_KEPT;
+use prewire_runtime_core::arguments::ArgumentUnit;
 use prewire_runtime_core::consumers::{Ending, Pushed};
 use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
-use prewire_runtime_core::graph::ArgumentUnit;
 use prewire_runtime_core::id::{EdgeIndex, SlotIndex, TaskId};
 use prewire_runtime_core::slot::{NO_CAUSE, TaskBody, TaskExtra, TaskFlags};
 use prewire_runtime_core::task::{Argument, Task};
@@ -171,16 +171,13 @@ impl Orchestrator {
     /// Links the task to its producers, enters it into the index, and lets it go.
     #[inline]
     fn publish(&mut self, slot: SlotIndex) {
+        // Before the links: the processor does not get past one of their read-modify-writes, and this way it has the whole submit to overlap.
+        self.index.commit(slot);
         let place = self.graph.slots.get(slot);
         if self.scratch.blame != NO_CAUSE {
             place.blame(self.scratch.blame);
         }
-        let mut waits = 0;
-        if self.edge_set.len() != 0 {
-            waits = self.link(slot);
-        }
-        self.index.commit(slot);
-        let place = self.graph.slots.get(slot);
+        let waits = if self.edge_set.len() == 0 { 0 } else { self.link(slot) };
         let ready = if waits == 0 {
             place.finish_unlinked();
             true
@@ -195,7 +192,7 @@ impl Orchestrator {
 
     /// Puts the edges onto their producers' lists. Returns how many producers are to be waited for.
     #[inline]
-    fn link(&mut self, consumer: SlotIndex) -> u32 {
+    fn link(&self, consumer: SlotIndex) -> u32 {
         let place = self.graph.slots.get(consumer);
         // SAFETY: this thread wrote the body, and nobody else can see it yet.
         let first_edge = unsafe { place.body() }.edges;
