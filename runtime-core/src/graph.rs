@@ -11,8 +11,7 @@ use crate::inbox::Inbox;
 use crate::ready::ReadyRing;
 use crate::run::RunState;
 use crate::slot::{NO_CAUSE, Shape, Slot, SlotTable, TaskFlags};
-use crate::sync::{AtomicU64, CachePadded, Ordering, UnsafeCell, fence_behind_rmw};
-use crate::tensor::{ArgumentTag, Tensor, TensorArgument};
+use crate::sync::{AtomicU64, CachePadded, Ordering, fence_behind_rmw};
 use crate::waiting::Bells;
 
 /// How large the tables are.
