@@ -25,7 +25,7 @@ pub(super) fn bucket_of_hash(hash: u64, bits: u32) -> usize {
 
 /// The size, as a power of two, of a table whose chains stay short with `items` in it.
 pub(super) fn bucket_bits(items: usize) -> u32 {
-    (items.max(8) * 2).next_power_of_two().trailing_zeros()
+    items.max(8).next_power_of_two().trailing_zeros()
 }
 
 #[cfg(test)]

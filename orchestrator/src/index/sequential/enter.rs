@@ -13,6 +13,7 @@ const CROWD: u32 = 32;
 impl Sequential {
     #[inline]
     pub(in crate::index) fn commit(&mut self, slot: SlotIndex) {
+        debug_assert!(!self.stale || self.probes.is_empty(), "a slot or a buffer went between look-up and entry");
         for place in 0..self.probes.len() {
             self.commit_one(slot.0, place);
         }

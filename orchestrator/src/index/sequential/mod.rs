@@ -61,6 +61,8 @@ pub(super) struct Sequential {
     crowds: Vec<Crowd>,
     /// Entries whose writer failed.
     marks: usize,
+    /// A slot or a buffer went since the probes were made, which may have taken what they name.
+    stale: bool,
 }
 
 impl Sequential {
@@ -73,6 +75,7 @@ impl Sequential {
             near: Vec::with_capacity(options.entries),
             crowds: Vec::with_capacity(options.arguments),
             marks: 0,
+            stale: false,
         }
     }
 
@@ -80,6 +83,7 @@ impl Sequential {
     pub(super) fn begin(&mut self) {
         self.probes.clear();
         self.crowds.clear();
+        self.stale = false;
         self.store.geometries.begin();
     }
 

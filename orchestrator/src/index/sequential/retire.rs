@@ -9,6 +9,7 @@ use prewire_runtime_core::id::{BufferId, SlotIndex};
 impl Sequential {
     #[inline]
     pub(in crate::index) fn retire(&mut self, slot: SlotIndex, failed: Option<u64>) {
+        self.stale = true;
         let mut next = std::mem::replace(&mut self.slots[slot.index()], NONE);
         while next != NONE {
             let index = next;
@@ -61,6 +62,7 @@ impl Sequential {
     }
 
     pub(in crate::index) fn drop_buffer(&mut self, buffer: BufferId) {
+        self.stale = true;
         // Whatever fails later must leave no mark either, so a buffer with live regions is noted even if none has failed yet.
         let root = self.store.roots.find(buffer);
         if root == NONE {
