@@ -3,7 +3,7 @@
 use crate::Orchestrator;
 use crate::index::Access;
 use crate::submit::Parties;
-use crate::waiting::Waiting;
+use crate::waiting::{Awaited, Waiting};
 use prewire_runtime_core::consumers::Ending;
 use prewire_runtime_core::edge::EdgeFlags;
 use prewire_runtime_core::error::{Fatal, Refusal, SubmitError};
@@ -115,7 +115,7 @@ impl Orchestrator {
                 let fatal = self.data_wait_timeout(producer);
                 return Err(self.latch(fatal));
             }
-            self.round(Some(producer), waiting, blocking)?;
+            self.round(Awaited::End(producer), waiting, blocking)?;
         }
     }
 

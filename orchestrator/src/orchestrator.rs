@@ -179,8 +179,6 @@ impl Orchestrator {
         for ring in &mut self.rings.0 {
             ring.begin_run();
         }
-        self.index.clear();
-        self.failed.clear();
         self.pieces_joined = false;
         self.ordinal = 0;
         self.tasks = 0;

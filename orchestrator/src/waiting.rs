@@ -11,6 +11,23 @@ use prewire_runtime_core::waiting::Blocking;
 const WIDEN_AFTER_NS: u64 = 20_000;
 const WIDEN_AFTER_ROUNDS: u32 = 8;
 
+/// A full window of at least `BATCH_WINDOW` slots is waited on until `BATCH` of them are free, for up to `BATCH_ROUNDS` rounds. Looking at the oldest
+/// task each time would share its cache line with whoever is ending it, task after task.
+const BATCH: u64 = 64;
+const BATCH_WINDOW: u64 = 512;
+const BATCH_ROUNDS: u32 = 32;
+
+/// What a round of waiting looks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Awaited {
+    /// The end of this task.
+    End(SlotIndex),
+    /// A task that can be reclaimed.
+    Room,
+    /// As [`Awaited::Room`], or the end of any task.
+    RoomOrProducers,
+}
+
 /// How one call's waiting goes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting {
@@ -72,6 +89,9 @@ impl Orchestrator {
         if let Some(fatal) = self.never_fits(&shortage) {
             return Err(self.latch(fatal));
         }
+        if matches!(shortage, Shortage::Slots) {
+            self.wait_for_batch(waiting, blocking)?;
+        }
         loop {
             if self.reclaim_for(&shortage) {
                 waiting.rounds = 0;
@@ -87,16 +107,36 @@ impl Orchestrator {
             if let Some(fatal) = self.structural(&shortage) {
                 return Err(self.latch(fatal));
             }
-            self.round(None, waiting, blocking)?;
+            let edges = matches!(shortage, Shortage::Edges { .. });
+            let awaited = if edges { Awaited::RoomOrProducers } else { Awaited::Room };
+            self.round(awaited, waiting, blocking)?;
             if self.is_hopeless(waiting, blocking) {
                 let fatal = self.timed(&shortage);
                 return Err(self.latch(fatal));
             }
-            if matches!(shortage, Shortage::Edges { .. }) {
+            if edges {
                 // Producers that have ended meanwhile need no edge, so the task may fit although nothing was reclaimed.
                 return Ok(());
             }
         }
+    }
+
+    /// Waits a while for several slots of a large full window.
+    fn wait_for_batch(&mut self, waiting: &mut Waiting, blocking: &mut dyn Blocking) -> Result<(), SubmitError> {
+        let ring = self.rings.get(self.ring);
+        let last = ring.tail() + BATCH - 1;
+        if ring.live() < BATCH_WINDOW || last >= ring.kept_from {
+            return Ok(());
+        }
+        let slot = ring.slot_of(last);
+        for _ in 0..BATCH_ROUNDS {
+            if self.graph.slots.get(slot).consumers.ending().is_some() {
+                break;
+            }
+            self.round(Awaited::End(slot), waiting, blocking)?;
+        }
+        waiting.rounds = 0;
+        Ok(())
     }
 
     fn reclaim_for(&mut self, shortage: &Shortage) -> bool {
@@ -106,10 +146,10 @@ impl Orchestrator {
         }
     }
 
-    /// One round of waiting, for room or for one task's end. The run's state is published before, so that others can tell when all is done.
+    /// One round of waiting. The run's state is published before, so that others can tell when all is done.
     pub(crate) fn round(
         &mut self,
-        awaited: Option<SlotIndex>,
+        awaited: Awaited,
         waiting: &mut Waiting,
         blocking: &mut dyn Blocking,
     ) -> Result<(), SubmitError> {
@@ -117,16 +157,19 @@ impl Orchestrator {
         let (graph, rings) = (&self.graph, &self.rings);
         let epoch = graph.epoch();
         waiting.begin_round(epoch, blocking);
+        let room = || {
+            rings.0.iter().any(|ring| {
+                let oldest = [ring.oldest_not_kept(), ring.allocations.oldest_not_kept()];
+                oldest.into_iter().flatten().any(|slot| graph.slots.get(slot).is_free())
+            })
+        };
         let mut look = || {
             graph.run.is_cancelled()
                 || match awaited {
-                    Some(slot) => graph.slots.get(slot).consumers.ending().is_some(),
-                    None => rings.0.iter().any(|ring| {
-                        let oldest = [ring.oldest_not_kept(), ring.allocations.oldest_not_kept()];
-                        oldest.into_iter().flatten().any(|slot| graph.slots.get(slot).is_free())
-                    }),
+                    Awaited::End(slot) => graph.slots.get(slot).consumers.ending().is_some(),
+                    Awaited::Room => room(),
+                    Awaited::RoomOrProducers => room() || graph.epoch() != epoch,
                 }
-                || graph.epoch() != epoch
         };
         if blocking.round(&mut look) {
             waiting.moved_ns = blocking.now_ns();
@@ -177,7 +220,7 @@ impl Orchestrator {
             for sequence in self.rings.0[number].tail()..self.rings.0[number].head() {
                 let slot = self.rings.0[number].slot_of(sequence);
                 while self.graph.slots.get(slot).consumers.ending().is_none() {
-                    self.round(Some(slot), waiting, blocking)?;
+                    self.round(Awaited::End(slot), waiting, blocking)?;
                 }
             }
         }
