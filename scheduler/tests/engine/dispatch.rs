@@ -118,6 +118,7 @@ fn a_core_is_touched_only_by_the_instance_that_owns_its_cluster() {
     }
 }
 
+/// Claims CHIP-078.
 #[test]
 fn one_instance_uses_all_clusters() {
     for clusters in [24, 36] {

@@ -3,6 +3,8 @@
 use crate::chip::{CANCELLED, Ended, Engine, TestChip, spec};
 use crate::world::{CUBE, New, VECTOR, World, data, order};
 use prewire_runtime_core::consumers::Ending;
+use prewire_runtime_core::error::Fatal;
+use prewire_runtime_core::platform::DeferError;
 use prewire_scheduler::SchedulerConfig;
 
 /// Claims CHIP-106.
@@ -76,6 +78,79 @@ fn the_earliest_cause_is_the_one_that_counts() {
     assert_eq!(world.graph.slots.get(both).cause(), 0);
     assert_eq!(world.graph.run.first_failure().unwrap().0.code, 1);
     world.assert_quiet();
+}
+
+/// Claims CHIP-107.
+#[test]
+fn a_task_with_a_failed_and_an_unfinished_producer_stays_alive() {
+    let chip = TestChip::new(spec(4), Engine::Hand, |_| Ended::Ok);
+    let mut world = World::sized(chip, SchedulerConfig::new(1), 4, 8);
+    let failing = world.submit(New::of(CUBE), &[]);
+    let gated = world.submit(New::of(CUBE), &[]);
+    let consumer = world.submit(New::of(VECTOR), &[data(failing), data(gated)]);
+    world.settle();
+    world.finish_task(failing, Ended::Failed(3, "first"));
+    world.settle();
+    // The window's other two slots are used over and over; the consumer's is not.
+    for _ in 0..20 {
+        let other = world.submit(New::of(VECTOR), &[]);
+        assert!(![gated, consumer].contains(&other), "a live task's slot was reused");
+        world.settle();
+        world.finish_task(other, Ended::Ok);
+        world.settle();
+        assert!(!world.graph.slots.get(consumer).is_free());
+        assert_eq!(world.ending(consumer), None);
+    }
+    let before = world.dispatches().len();
+    world.finish_task(gated, Ended::Ok);
+    world.settle();
+    assert_eq!((world.ending(consumer), world.unrun()), (Some(Ending::Failed), 1));
+    assert_eq!(world.dispatches().len(), before, "it was retired unrun");
+    // Its slot goes to another task, which nothing of the past touches.
+    let tasks: Vec<_> = (0..4).map(|_| world.submit(New::of(VECTOR), &[])).collect();
+    assert!(tasks.contains(&consumer));
+    world.settle();
+    for &task in &tasks {
+        assert_eq!((world.ending(task), world.failed(task)), (None, false));
+        world.finish_task(task, Ended::Ok);
+    }
+    world.settle();
+    world.assert_quiet();
+}
+
+/// Claims CHIP-143 (the returned status is the run's record, which all look at).
+#[test]
+fn the_first_fatal_wins_whichever_side_saw_it() {
+    let mut world = World::by_hand(1, 1);
+    for round in 0..10_000 {
+        world.begin_run();
+        let task = world.submit(New::of(VECTOR), &[]);
+        world.settle();
+        world.finish_task(task, Ended::WrongConditions(DeferError::TooMany("65 conditions".to_owned())));
+        let graph = world.graph.clone();
+        let scheduler = &mut world.schedulers[0];
+        let gate = std::sync::Barrier::new(2);
+        let first = std::thread::scope(|scope| {
+            let orchestrator = scope.spawn(|| {
+                gate.wait();
+                graph.run.latch(Fatal::Explicit { text: "by hand".to_owned() })
+            });
+            gate.wait();
+            if round % 2 == 0 {
+                std::hint::spin_loop();
+            }
+            let _ = scheduler.step();
+            orchestrator.join().unwrap()
+        });
+        let code = graph.run.fatal().unwrap().code().number();
+        assert_eq!(code, if first { 9 } else { 102 });
+        assert!(graph.run.is_cancelled());
+        let notes = graph.run.notes();
+        assert_eq!(notes.len(), 1, "the later one is a note");
+        assert!(notes[0].contains(if first { "(102)" } else { "code 9" }), "{notes:?}");
+        world.settle();
+        assert!(world.schedulers[0].busy_cores().is_empty());
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use prewire_runtime_core::consumers::Ending;
 use prewire_runtime_core::id::{CoreId, SlotIndex};
 use prewire_runtime_core::kernel::Condition;
 use prewire_runtime_core::platform::DispatchPayload;
-use prewire_runtime_core::slot::{NO_CAUSE, Parts, TaskFlags};
+use prewire_runtime_core::slot::{Parts, TaskFlags};
 use prewire_scheduler::SchedulerConfig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -140,7 +140,7 @@ fn run(seed: u64, instances: usize, engine: Engine) {
             Some(if failed { Ending::Failed } else { Ending::Ok }),
             "seed {seed}: task {at}"
         );
-        assert_eq!(world.graph.slots.get(slot).cause() != NO_CAUSE, failed);
+        assert_eq!(world.failed(slot), failed);
         assert!(world.graph.slots.get(slot).is_free());
     }
 }

@@ -7,7 +7,7 @@ use prewire_runtime_core::graph::{Graph, GraphSizes, Queue};
 use prewire_runtime_core::id::{CoreId, EdgeIndex, KernelId, RingIndex, SlotIndex, TaskId};
 use prewire_runtime_core::kernel::{Kernel, KernelFunction, KernelSet};
 use prewire_runtime_core::platform::{DispatchPayload, Platform};
-use prewire_runtime_core::slot::{Parts, TaskBody, TaskExtra, TaskFlags};
+use prewire_runtime_core::slot::{NO_CAUSE, Parts, TaskBody, TaskExtra, TaskFlags};
 use prewire_scheduler::{Scheduler, SchedulerConfig, SchedulerGroup, Step};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -301,6 +301,10 @@ impl World {
 
     pub(crate) fn ending(&self, slot: SlotIndex) -> Option<Ending> {
         self.graph.slots.get(slot).consumers.ending()
+    }
+
+    pub(crate) fn failed(&self, slot: SlotIndex) -> bool {
+        self.graph.slots.get(slot).cause() != NO_CAUSE
     }
 
     pub(crate) fn unrun(&self) -> u64 {
