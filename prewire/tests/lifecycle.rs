@@ -186,3 +186,168 @@ fn kernels_come_and_go_between_runs() {
         "no stale entry"
     );
 }
+
+/// Claims CHIP-054 (Rust's ways out; closing what is not open is asserted through the calls that are no blocks).
+#[test]
+fn a_scope_closes_exactly_once_on_every_way_out() {
+    let mut runtime = small().ring_task_window(4).build().unwrap();
+    let kernel = runtime.register(increment()).unwrap();
+    let buffer = runtime.buffer(4).unwrap();
+    let cell = buffer.tensor(&[1], DataType::U32).unwrap();
+    let owner = |run: &mut prewire::Run<'_>| {
+        let output = Argument::Output(NewTensor::new(&[4], DataType::U32));
+        run.submit(&Task::vector(kernel).arguments(&[Argument::InOut(&cell), output])).map(|_| ())
+    };
+    for _ in 0..20 {
+        // Were a hold dropped too late or never, the fifth owner in a window of four would be one too many.
+        runtime
+            .run(|run| {
+                for _ in 0..20 {
+                    run.scope(|run| (0..3).try_for_each(|_| owner(run)))?;
+                    let early: Result<(), SubmitError> = run.scope(|run| {
+                        owner(run)?;
+                        Err(SubmitError::from(prewire::TensorLayout::strided(&[1], &[0], DataType::U32).unwrap_err()))
+                    });
+                    assert!(early.is_err());
+                }
+                Ok(())
+            })
+            .unwrap();
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            runtime.run(|run| {
+                run.scope(|run| {
+                    owner(run)?;
+                    panic!("in a scope")
+                })
+            })
+        }));
+        assert!(panic.is_err());
+    }
+    let failed = runtime
+        .run(|run| {
+            assert!(run.close_scope().is_err(), "the root cannot be closed");
+            Ok(())
+        })
+        .unwrap_err();
+    assert_eq!(failed.error.code(), Some(ErrorCode::InvalidArguments));
+    let report = runtime
+        .run(|run| {
+            run.open_scope(prewire::ScopeMode::Automatic)?;
+            run.open_scope(prewire::ScopeMode::Automatic)?;
+            owner(run)
+        })
+        .unwrap();
+    assert_eq!(report.scopes_left_open, 2);
+    assert!(report.notes.iter().any(|note| note.contains('2') && note.contains("scopes")), "{:?}", report.notes);
+    chain(&mut runtime, kernel, &cell, 100).unwrap();
+}
+
+/// Claims CHIP-105 (run with the memory rungs, too).
+#[test]
+fn a_run_returns_when_nobody_touches_it_any_more() {
+    for (chip, engine) in everywhere() {
+        let mut runtime = small().platform(chip).clusters(4).threads(3).engine(engine).build().unwrap();
+        let kernel = runtime.register(increment()).unwrap();
+        let buffer = runtime.buffer(4 * 16).unwrap();
+        let cells: Vec<_> = (0..16).map(|at| buffer.tensor_at(4 * at, &[1], DataType::U32).unwrap()).collect();
+        for round in 1..=2500u32 {
+            runtime
+                .run(|run| {
+                    for cell in &cells {
+                        run.submit(&Task::vector(kernel).arguments(&[Argument::InOut(cell)]))?;
+                    }
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!(runtime.read::<u32>(&buffer).unwrap(), [round; 16]);
+        }
+    }
+    for _ in 0..100 {
+        let mut runtime = small().build().unwrap();
+        let kernel = runtime.register(increment()).unwrap();
+        let buffer = runtime.buffer(4).unwrap();
+        let cell = buffer.tensor(&[1], DataType::U32).unwrap();
+        chain(&mut runtime, kernel, &cell, 5).unwrap();
+        drop(runtime);
+    }
+}
+
+fn threads_of_this_process() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// Claims CHIP-187 (threads are counted here; memory is the leak checker's).
+#[test]
+fn building_and_dropping_is_clean() {
+    let before = threads_of_this_process();
+    for round in 0..100 {
+        let mut runtime = small().build().unwrap();
+        match round % 3 {
+            0 => {}
+            1 => {
+                let kernel = runtime.register(Kernel::any("fine", |_| Ok(()))).unwrap();
+                runtime.run(|run| run.submit(&Task::vector(kernel)).map(|_| ())).unwrap();
+            }
+            _ => {
+                let kernel = runtime.register(Kernel::any("fails", |_| Err(KernelError::new(1, "no")))).unwrap();
+                runtime.run(|run| run.submit(&Task::vector(kernel)).map(|_| ())).unwrap_err();
+            }
+        }
+    }
+    // A chip whose core never answers is found when a run begins; the error names the core, and dropping it is clean as well.
+    let mut chip = prewire::Chip::A2a3.spec();
+    chip.handshake_deadline_ms = 20;
+    let mut runtime = Runtime::builder().chip(chip).clusters(4).threads(2).build().unwrap();
+    runtime.set_fault(prewire::CoreId(5), Some(prewire::Fault::NeverStarts));
+    let failed = runtime.run(|_| Ok(())).unwrap_err();
+    assert!(matches!(*failed.error, RunError::NotStarted { .. }) && failed.to_string().contains("AIV_5"), "{failed}");
+    drop(runtime);
+    common::eventually("the end of every thread", || threads_of_this_process() <= before);
+}
+
+/// Claims CHIP-120 (64 conditions in any order complete a task; the wrong ones are provoked with the other fatal errors).
+#[test]
+fn sixty_four_conditions_complete_a_task_in_any_order() {
+    for (chip, engine) in everywhere() {
+        let mut runtime = small().platform(chip).clusters(4).engine(engine).build().unwrap();
+        let defers = runtime
+            .register(Kernel::vector("defers", |kernel| {
+                let counters = kernel.tensors()[0];
+                for at in 0..64 {
+                    kernel.complete_when(prewire::Condition { counter: counters.first_byte() + 4 * at, expected: 1 });
+                }
+                Ok(())
+            }))
+            .unwrap();
+        let raises = runtime
+            .register(Kernel::cube("raises", |kernel| {
+                // The counters are the other task's to wait for, so they are written without a dependency on it, as another engine would.
+                let mut counters = kernel.output::<u32>(0)?;
+                let at = kernel.scalar::<u32>(1)? as usize;
+                counters.set(&[at], 1);
+                Ok(())
+            }))
+            .unwrap();
+        let after = Calls::default();
+        let consumer = runtime.register(after.kernel("after")).unwrap();
+        let buffer = runtime.buffer(4 * 64).unwrap();
+        let counters = buffer.tensor(&[64], DataType::U32).unwrap();
+        let token = runtime.buffer(4).unwrap();
+        let done = token.tensor(&[1], DataType::U32).unwrap();
+        runtime
+            .run(|run| {
+                run.submit(
+                    &Task::vector(defers).arguments(&[Argument::NoDependency(&counters), Argument::InOut(&done)]),
+                )?;
+                run.submit(&Task::vector(consumer).arguments(&[Argument::Input(&done)]))?;
+                for at in (0..64u32).map(|at| (at * 37 + 11) % 64) {
+                    assert_eq!(after.count(), 0);
+                    let scalars = [0u32.into(), at.into()];
+                    run.submit(&Task::cube(raises).scalars(&scalars).arguments(&[Argument::NoDependency(&counters)]))?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(after.count(), 1);
+    }
+}

@@ -27,7 +27,8 @@ impl Machine {
         let builder = match self.window {
             0 => builder,
             window => {
-                let edges = (8 * window).max(64) as u64;
+                // A task may wait for many: for each of its arguments all that overlap.
+                let edges = (32 * window) as u64;
                 let heap = self.limits(0).heap_bytes();
                 builder.ring_task_window(window as u64).ring_heap(heap).ring_dep_pool(edges)
             }
@@ -43,7 +44,7 @@ pub(crate) struct Bench(Vec<(Machine, Runner)>);
 impl Bench {
     fn runner(&mut self, machine: Machine) -> &mut Runner {
         let place = self.0.iter().position(|(known, _)| *known == machine).unwrap_or_else(|| {
-            self.0.push((machine, Runner::new(machine.runtime())));
+            self.0.push((machine, Runner::new(machine.runtime(), machine.engine != Engine::InlineOnly)));
             self.0.len() - 1
         });
         &mut self.0[place].1

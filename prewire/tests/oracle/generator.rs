@@ -276,8 +276,9 @@ impl Generator {
             0 => Vec::new(),
             tasks => (0..self.random.below(5).saturating_sub(2)).map(|_| self.random.below(tasks)).collect(),
         };
+        let gang = blocks > 1 && self.random.percent(10);
         let salt = self.random.next();
-        self.steps.push(Step::Task(TaskStep { kind, arguments, salt, blocks, dependencies, predicate }));
+        self.steps.push(Step::Task(TaskStep { kind, arguments, salt, blocks, gang, dependencies, predicate }));
         self.count_task();
     }
 

@@ -1,6 +1,6 @@
 //! The oracle: random programs over overlapping strided views give the same bytes as running their tasks one by one.
 //!
-//! A generator makes programs of all kinds of arguments, scopes, blocks, dummies, predicates, named dependencies and data accesses that fit into
+//! A generator makes programs of all kinds of arguments, scopes, blocks, gangs, dummies, predicates, named dependencies and data accesses that fit into
 //! rings of a given size; a plain interpreter says what they leave behind. A failure prints its seed, and
 //! `cargo xtask oracle --seed S --cases 1` runs it again.
 

@@ -40,6 +40,8 @@ pub(crate) struct TaskStep {
     /// Goes into everything that the task writes.
     pub(crate) salt: u64,
     pub(crate) blocks: u32,
+    /// All blocks start together, where the engine can do that.
+    pub(crate) gang: bool,
     /// Earlier tasks by their numbers.
     pub(crate) dependencies: Vec<usize>,
     pub(crate) predicate: Option<Condition>,

@@ -12,6 +12,8 @@ use prewire::{
 pub(crate) struct Runner {
     runtime: Runtime,
     kernel: KernelId,
+    /// Whether the engine can start blocks together.
+    gangs: bool,
 }
 
 /// Reads all inputs, then writes every other argument in turn; of several blocks each does its share of the elements.
@@ -49,9 +51,9 @@ fn wide(indices: &[u32]) -> Vec<usize> {
 }
 
 impl Runner {
-    pub(crate) fn new(mut runtime: Runtime) -> Self {
+    pub(crate) fn new(mut runtime: Runtime, gangs: bool) -> Self {
         let kernel = runtime.register(Kernel::any("mix", kernel)).expect("there is room for a kernel");
-        Runner { runtime, kernel }
+        Runner { runtime, kernel, gangs }
     }
 
     /// Runs a program; an error is the run's.
@@ -62,9 +64,9 @@ impl Runner {
             external.push(self.runtime.buffer_from(&values).map_err(|error| error.to_string())?);
         }
         let mut read = Vec::new();
-        let kernel = self.kernel;
+        let (kernel, gangs) = (self.kernel, self.gangs);
         let report = self.runtime.run(|run| {
-            let mut state = State { kernel, external: &external, outputs: Vec::new(), ids: Vec::new() };
+            let mut state = State { kernel, gangs, external: &external, outputs: Vec::new(), ids: Vec::new() };
             program.steps.iter().try_for_each(|step| state.step(run, step, &mut read))
         });
         let report = report.map_err(|failed| failed.to_string())?;
@@ -76,6 +78,7 @@ impl Runner {
 /// What an orchestration knows.
 struct State<'a> {
     kernel: KernelId,
+    gangs: bool,
     external: &'a [Buffer],
     /// Outputs in the order of their allocation.
     outputs: Vec<Tensor>,
@@ -136,6 +139,9 @@ impl State<'_> {
             Kind::Vector => Task::vector(self.kernel).scalars(&scalars).blocks(i64::from(task.blocks)),
         };
         built = built.arguments(&arguments).dependencies(&dependencies);
+        if task.gang && self.gangs {
+            built = built.sync_start();
+        }
         if let (Some(predicate), Some(operand)) = (&task.predicate, &operand) {
             built = built.predicate(Predicate {
                 operand,
