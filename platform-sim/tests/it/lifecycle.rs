@@ -201,3 +201,38 @@ fn an_inline_kernel_that_outlives_its_run_keeps_its_core_until_it_returns() {
     sim.begin_run(RUN + 1, &set(vec![closure(|_| Ok(()))])).unwrap();
     assert_eq!(rig.run(&DispatchPayload { run: RUN + 1, ..payload(core, 0, 2) }), Ok(()));
 }
+
+/// Each way to end a chip, over and over: no thread and no mapping stays. Memory is counted by its owner, whose last reference goes with the chip.
+#[test]
+fn building_and_dropping_leaves_nothing_behind() {
+    let kernels = || vec![closure(|context| context.barrier()), closure(|_| panic!("on purpose"))];
+    let mut memories = Vec::new();
+    for round in 0..60_u16 {
+        let engine = [Engine::Inline, Engine::Threads][usize::from(round) % 2];
+        let mut rig = Rig::unstarted(ChipSpec { handshake_deadline_ms: 1, ..chip(2) }, engine);
+        memories.push(Arc::downgrade(rig.sim.memory()));
+        match round / 2 % 3 {
+            0 => {}
+            1 => {
+                rig.sim.set_fault(CoreId(3), Some(Fault::NeverStarts));
+                assert!(rig.sim.begin_run(RUN, &set(kernels())).unwrap_err().contains("AIV_3"));
+            }
+            _ => {
+                rig.sim.begin_run(RUN, &set(kernels())).unwrap();
+                let ends = rig.run_together(0, 1, 2, 7, |block, part| chip(2).core(block as u16, usize::from(part)));
+                assert!(ends.iter().all(Result::is_ok), "{ends:?}");
+                assert!(rig.run(&payload(CoreId(1), 1, 2)).is_err());
+            }
+        }
+    }
+    assert!(memories.iter().all(|memory| memory.upgrade().is_none()));
+    let own_threads = || {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        threads.filter_map(Result::ok).filter(|thread| {
+            let name = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+            name.starts_with("prewire-")
+        })
+    };
+    // Other tests of this process may run beside this one; their threads go as well.
+    wait_until("no thread is left", || own_threads().next().is_none());
+}
