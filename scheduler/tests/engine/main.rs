@@ -11,5 +11,7 @@ mod gang;
 mod mix;
 mod random;
 mod ready;
+mod spec;
+mod standstill;
 mod watchdog;
 mod world;
