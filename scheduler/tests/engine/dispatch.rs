@@ -312,3 +312,24 @@ fn all_cores_take_turns_where_blocks_end_at_once() {
         assert_eq!(used[core].load(Ordering::Relaxed), before[core] + 1, "each core took one block");
     }
 }
+
+#[test]
+fn an_instance_without_clusters_does_what_needs_no_core() {
+    let mut world = World::by_hand(1, 3);
+    let first = world.submit(New::of(MIX), &[]);
+    for _ in 0..20 {
+        world.submit(New::of(prewire_runtime_core::slot::Parts(0)), &[]);
+    }
+    for _ in 0..10 {
+        let _ = world.schedulers[2].step();
+    }
+    assert_eq!(world.graph.completed(), 20);
+    let gang = world.submit(New::of(VECTOR).blocks(2).gang(), &[data(first)]);
+    world.settle();
+    world.finish_task(first, Ended::Ok);
+    world.settle();
+    assert_eq!(world.chip.running().len(), 2);
+    world.finish_task(gang, Ended::Ok);
+    world.settle();
+    world.assert_quiet();
+}
