@@ -199,7 +199,8 @@ impl Ring {
     /// The oldest task that may be reclaimed once nobody holds it.
     #[inline]
     pub(crate) fn oldest_not_kept(&self) -> Option<SlotIndex> {
-        (self.tail < self.head.min(self.kept_from)).then(|| self.slots.slot_of(self.tail))
+        let kept_from = if cfg!(prewire_mutation = "scope_keeps_nothing") { NOTHING_KEPT } else { self.kept_from };
+        (self.tail < self.head.min(kept_from)).then(|| self.slots.slot_of(self.tail))
     }
 
     /// Whether the oldest task is kept by a scope that is still open, so that no waiting can make room.

@@ -111,7 +111,9 @@ impl Orchestrator {
             self.make_room(shortage, &mut waiting, blocking)?;
             let admitted = match task {
                 Some(task) => {
-                    if let Err(unfit) = self.examine(task, plan) {
+                    if !cfg!(prewire_mutation = "wait_without_second_look_up")
+                        && let Err(unfit) = self.examine(task, plan)
+                    {
                         return Err(self.unfit(*unfit));
                     }
                     self.admit(plan)
