@@ -298,10 +298,17 @@ fn tasks_without_edges_do_not_hold_up_the_edge_pool() {
     let cells = rig.external(&[8]);
     for _ in 0..2 {
         rig.retirer.remember = false;
-        let early = Rc::new(RefCell::new(0));
+        let consumed = Rc::new(RefCell::new(0));
         for _ in 0..10_000 {
             rig.open();
-            let free: Vec<_> = (0..20).map(|_| rig.task(&[])).collect();
+            let produced = Rc::new(RefCell::new(0));
+            let free: Vec<_> = (0..20)
+                .map(|number| {
+                    let id = rig.task(&[]);
+                    let produced = Rc::clone(&produced);
+                    rig.does(id, move |_| *produced.borrow_mut() += u32::from(number < 7))
+                })
+                .collect();
             for _ in 0..20 {
                 rig.orchestrator.allocate(&[NewTensor::new(&[16], DataType::U32)], &mut rig.retirer).unwrap();
             }
@@ -309,16 +316,16 @@ fn tasks_without_edges_do_not_hold_up_the_edge_pool() {
             for _ in 0..2 {
                 let arguments = [Argument::InOut(&cells)];
                 let id = rig.submit(&Task::vector(KERNEL).arguments(&arguments).dependencies(&named));
-                let early = Rc::clone(&early);
+                let (produced, consumed) = (Rc::clone(&produced), Rc::clone(&consumed));
                 rig.does(id, move |seen| {
                     seen.set(0, 0, seen.get(0, 0) + 1);
-                    *early.borrow_mut() += 1;
+                    *consumed.borrow_mut() += u32::from(*produced.borrow() == 7);
                 });
             }
             rig.close();
         }
         rig.retirer.run();
-        assert_eq!(*early.borrow(), 20_000);
+        assert_eq!(*consumed.borrow(), 20_000, "every consumer ran after all of its producers");
         assert!(!rig.graph.run.is_cancelled());
         let report = rig.orchestrator.report();
         assert_eq!((report.tasks, report.allocations), (220_000, 200_000));
