@@ -1,14 +1,17 @@
 //! Records what an orchestration submits, as a graph that can be written and replayed.
 
+mod external;
+
 use crate::graph_format::{
-    ArgumentRecord, BufferRecord, DependencyRecord, EdgeRecord, EdgeSource, EntryRecord, Event, Header, KernelRecord,
+    ArgumentRecord, BufferRecord, DependencyRecord, EdgeRecord, EdgeSource, Event, Header, KernelRecord,
     PredicateRecord, RecordedGraph, TaskKind, TaskRecord,
 };
 use crate::unrun::Unrun;
 use crate::{
-    Argument, ArgumentTag, ChipSpec, CoreKind, Dependency, Hazards, KernelId, NewTensor, Predicate, Refusal, RingIndex,
+    Argument, ArgumentTag, ChipSpec, CoreKind, Dependency, Hazards, KernelId, NewTensor, Predicate, RingIndex,
     ScopeMode, SubmitError, Submitted, Task, TaskId, Tensor,
 };
+use external::External;
 use prewire_orchestrator::{EdgeOrigin, OrchestratorConfig};
 use prewire_runtime_core::edge::EdgeFlags;
 use prewire_runtime_core::id::{BufferId, RING_COUNT};
@@ -38,20 +41,6 @@ pub struct Recorder {
     depth: usize,
     logged: usize,
     outputs: Vec<Tensor>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct External {
-    number: u32,
-    address: u64,
-    bytes: u64,
-    id: BufferId,
-}
-
-impl External {
-    fn number_of_entry(&self, header: &Header) -> usize {
-        header.entry.iter().position(|entry| entry.buffer == self.number).expect("external memory has an entry")
-    }
 }
 
 impl Recorder {
@@ -181,51 +170,6 @@ impl Recorder {
     /// The recording.
     pub fn finish(self) -> RecordedGraph {
         self.graph
-    }
-
-    /// The tensor as this recorder's orchestrator knows it: external memory is registered here when it is first seen.
-    fn translate(&mut self, tensor: &Tensor) -> Result<Tensor, SubmitError> {
-        if !tensor.buffer().is_external() {
-            return Ok(*tensor);
-        }
-        let known = match self.piece_of(tensor) {
-            Some(known) => known,
-            None => {
-                let name = format!("external {}", self.graph.header.entry.len());
-                self.register(tensor, name)?
-            }
-        };
-        // A piece may be seen from an offset within it; the element size divides the offset, as both addresses are aligned to it.
-        let offset = (tensor.address() - known.address) / tensor.data_type().bytes();
-        Ok(Tensor::external(known.address, known.bytes, known.id, offset + tensor.start(), *tensor.layout())?)
-    }
-
-    /// The registered memory that all of a tensor's memory lies in.
-    fn piece_of(&self, tensor: &Tensor) -> Option<External> {
-        let (_, piece) = self.external.range(..=tensor.address()).next_back()?;
-        let end = tensor.address() + tensor.buffer_bytes();
-        (end <= piece.address + piece.bytes).then_some(*piece)
-    }
-
-    fn register(&mut self, tensor: &Tensor, name: String) -> Result<External, SubmitError> {
-        let (address, bytes) = (tensor.address(), tensor.buffer_bytes());
-        let before = self.external.range(..address + bytes).next_back();
-        if let Some((_, other)) = before.filter(|(_, other)| other.address + other.bytes > address) {
-            let known = &self.graph.header.entry[other.number_of_entry(&self.graph.header)].name;
-            let text = format!("{name} shares bytes with {known}, which is not all of it; name the whole memory first");
-            return Err(SubmitError::Refused(Refusal::Other { text }));
-        }
-        let id = self.unrun.orchestrator.register_external(address, bytes);
-        let number = self.new_buffer(bytes, None);
-        self.graph.header.entry.push(EntryRecord {
-            name,
-            buffer: number,
-            data_type: tensor.data_type(),
-            shape: tensor.shape().to_vec(),
-        });
-        let external = External { number, address, bytes, id };
-        self.external.insert(address, external);
-        Ok(external)
     }
 
     fn new_buffer(&mut self, bytes: u64, producer: Option<u32>) -> u32 {
