@@ -1,3 +1,5 @@
+//! What a check of a record finds: where, between what, and in which words it is told.
+
 use std::collections::HashMap;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! The record of a run: every step of every actor, in the order in which each took its own.
+
 use std::collections::HashMap;
 
 use crate::device::{Access, BufferId, CounterId, EventId, Label, Note, StreamId, Tag};

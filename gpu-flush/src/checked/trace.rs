@@ -1,3 +1,5 @@
+//! What one place did, of a record, as lines of text for people and for comparisons.
+
 use super::record::{Actor, Record, Step};
 use crate::device::Note;
 use crate::edges::Place;

@@ -1,3 +1,5 @@
+//! Why a device refuses or fails.
+
 use super::{Label, Tag};
 
 /// Why a device refused or failed.

@@ -1,3 +1,5 @@
+//! Handles of streams, events and buffers: plain numbers that mean something to one device only.
+
 use std::fmt;
 
 /// A stream of one device.

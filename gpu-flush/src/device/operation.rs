@@ -1,3 +1,5 @@
+//! What a device is, what its memory is for, and how an operation declares the ranges that it reads and writes.
+
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;

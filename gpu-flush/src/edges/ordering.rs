@@ -1,3 +1,5 @@
+//! The table of edges bound to a device: the only way to queue a wait or a record.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

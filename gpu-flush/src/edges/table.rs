@@ -1,3 +1,5 @@
+//! The table of edges: who must wait for whom, by name.
+
 use std::fmt;
 
 /// Where work happens: a stream, the host thread, or the sink.

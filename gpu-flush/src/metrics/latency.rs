@@ -1,3 +1,5 @@
+//! The histogram of how long an append takes.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Bytes, calls and time of each stage of the pipeline.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! How long the calling thread was blocked, by the edge it waited for.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

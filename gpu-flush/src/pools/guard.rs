@@ -1,3 +1,5 @@
+//! The right to write or to read a slot, which ends with a release.
+
 use super::view::{ReadView, WriteView};
 use crate::device::{BufferId, DeviceError};
 use crate::edges::{Edge, Edges, Place};

@@ -1,3 +1,5 @@
+//! Ranges of an acquired slot, which live no longer than its guard.
+
 use std::marker::PhantomData;
 use std::ops::Range;
 

@@ -1,3 +1,5 @@
+//! The three shapes of the schedule, and which one a configuration gets.
+
 use std::fmt;
 
 /// When a batch is drained relative to the kicks around it.

@@ -1,3 +1,5 @@
+//! The stage that packs compressed chunks into shards.
+
 use super::Lane;
 use crate::device::{Bias, DeviceError, Gather, Payload, Scan, Tag, TailCopy, Unit};
 use crate::pools::{ReadView, WriteView};

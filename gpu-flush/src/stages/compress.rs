@@ -1,3 +1,5 @@
+//! The stage that compresses the chunks of a batch.
+
 use std::sync::Arc;
 
 use super::Lane;

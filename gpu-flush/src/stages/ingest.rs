@@ -1,3 +1,5 @@
+//! The stage that tiles and transposes input into chunks.
+
 use std::sync::Arc;
 
 use super::Lane;

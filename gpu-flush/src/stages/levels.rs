@@ -1,3 +1,5 @@
+//! The stage that computes the levels of a pyramid.
+
 use std::sync::Arc;
 
 use super::Lane;

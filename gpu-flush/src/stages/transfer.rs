@@ -1,3 +1,5 @@
+//! The stages that copy to the device and back.
+
 use super::Lane;
 use crate::device::{DeviceError, Payload, Tag, Unit};
 use crate::pools::{ReadView, WriteView};

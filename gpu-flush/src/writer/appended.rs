@@ -1,3 +1,5 @@
+//! What an append says: whether the array takes more, and what it did not take.
+
 /// Whether an array takes more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {

@@ -1,3 +1,5 @@
+//! From a configuration to a writer: everything is checked before anything is allocated.
+
 use std::sync::Arc;
 
 use super::multi::MultiWriter;

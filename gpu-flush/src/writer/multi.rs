@@ -1,3 +1,5 @@
+//! The writer of several arrays that share one engine.
+
 use super::appended::Appended;
 use super::single::append;
 use super::snapshot::Metrics;

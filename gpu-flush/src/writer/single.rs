@@ -1,3 +1,5 @@
+//! The writer of one array.
+
 use std::sync::Arc;
 use std::time::Instant;
 

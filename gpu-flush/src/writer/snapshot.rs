@@ -1,3 +1,5 @@
+//! What a writer did so far: its metrics, and how long the calling thread was blocked.
+
 use crate::metrics::{LatencySnapshot, Stage, StageSnapshot};
 use crate::schedule::{Array, Engine};
 

@@ -1,3 +1,5 @@
+//! Compression of chunks on the CPU device, with one prepared codec for each worker.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::parallel::{SharedBytes, for_each};

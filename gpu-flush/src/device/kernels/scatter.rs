@@ -1,3 +1,5 @@
+//! The scatter of input elements into their chunks, on the CPU device.
+
 use std::sync::Arc;
 
 use super::parallel::{SharedBytes, for_each};

@@ -166,7 +166,7 @@ fn a_slow_sink_holds_appends_back() {
         let builder = WriterBuilder::new().array(config.clone(), Arc::new(sink.clone())).engine(engine);
         let mut writer = builder.build().unwrap();
         sink.hold();
-        let release = sink.release_after(Duration::from_millis(500));
+        let release = sink.release_when_pending(Duration::from_millis(500));
         let (start, cpu) = (Instant::now(), thread_cpu());
         let mut longest = Duration::ZERO;
         for frame in 0..64u8 {

@@ -132,8 +132,8 @@ fn stalls_add_up() {
         let _taken = writer.append(&pattern(frame, FRAME_BYTES)).unwrap();
     }
     sink.hold();
-    let release = sink.release_after(Duration::from_millis(300));
     let start = Instant::now();
+    let release = sink.release_when_pending(Duration::from_millis(300));
     for frame in 4..8 {
         let _taken = writer.append(&pattern(frame, FRAME_BYTES)).unwrap();
     }

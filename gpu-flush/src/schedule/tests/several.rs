@@ -291,8 +291,8 @@ fn a_switch_leaves_nothing_in_flight() {
         let _taken = writer.update(0, &epoch(&configs[0], number)).unwrap();
     }
     assert!(sinks[0].pending_bytes() > 0);
-    let release = sinks[0].release_after(Duration::from_millis(300));
     let start = Instant::now();
+    let release = sinks[0].release_after(Duration::from_millis(300));
     let _taken = writer.update(1, &epoch(&configs[1], 0)).unwrap();
     let waited = start.elapsed();
     assert!(waited >= Duration::from_millis(250) && waited < Duration::from_secs(5), "{waited:?}");

@@ -152,6 +152,18 @@ impl QueueSink {
         self.shared.changed.notify_all();
     }
 
+    /// Releases `delay` after the first bytes are pending, from another thread.
+    pub(crate) fn release_when_pending(&self, delay: Duration) -> std::thread::JoinHandle<()> {
+        let sink = self.clone();
+        std::thread::spawn(move || {
+            while sink.pending_bytes() == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(delay);
+            sink.release();
+        })
+    }
+
     /// Releases after `delay`, from another thread.
     pub(crate) fn release_after(&self, delay: Duration) -> std::thread::JoinHandle<()> {
         let sink = self.clone();
