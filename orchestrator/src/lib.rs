@@ -9,6 +9,7 @@ mod config;
 mod edge_set;
 mod external;
 mod index;
+mod lifecycle;
 mod log;
 mod orchestrator;
 mod reclaim;
