@@ -9,7 +9,7 @@ use prewire_runtime_core::waiting::Blocking;
 use std::sync::Arc;
 
 impl Orchestrator {
-    /// Begins a run with these kernels. [`Orchestrator::after_run`] has ended the one before, and [`Graph`]'s run state has begun this one.
+    /// Begins a run with these kernels. [`Orchestrator::after_run`] has ended the one before, and the graph's run state has begun this one.
     ///
     /// Without `concurrency` tasks whose blocks or parts run at the same time are refused.
     pub fn begin_run(&mut self, run: u32, kernels: Arc<KernelSet>, concurrency: bool) {
