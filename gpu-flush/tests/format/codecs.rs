@@ -98,7 +98,7 @@ fn a_chunk_decodes_to_its_own_length() {
     }
 }
 
-/// Part of FLUSH-021: the CPU device honours levels; a device without levels is refused by the engine.
+/// The CPU device honours levels. The row about levels also asks for a refusal by a device without them, which no test claims yet.
 #[test]
 fn the_level_is_used_and_recorded() {
     let input: Vec<u8> = words((0..512 * 256u32).map(|index| ((index / 3 * 7) ^ (index >> 5)) as u16 & 0x3FF));

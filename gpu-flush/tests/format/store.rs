@@ -348,13 +348,15 @@ fn a_document_is_always_whole() {
         let reader = scope.spawn(|| {
             let mut extents = Vec::new();
             for reads in 0.. {
+                // Looked at before the document, so that the last document read is the final one.
+                let last = done.load(Ordering::Acquire);
                 let text = fs::read(root.join("zarr.json")).expect("the document is always there");
                 let document: Value = serde_json::from_slice(&text).expect("the document is always JSON");
                 let extent = document["shape"][0].as_u64().expect("the document always has a shape");
                 if extents.last() != Some(&extent) {
                     extents.push(extent);
                 }
-                if reads >= 10_000 && done.load(Ordering::Relaxed) {
+                if reads >= 10_000 && last {
                     break;
                 }
             }
@@ -365,7 +367,7 @@ fn a_document_is_always_whole() {
             std::thread::sleep(Duration::from_millis(1));
         }
         writer.close().unwrap();
-        done.store(true, Ordering::Relaxed);
+        done.store(true, Ordering::Release);
         let extents = reader.join().unwrap();
         assert!(extents.is_sorted() && extents.len() > 10 && extents.last() == Some(&200), "{extents:?}");
     });
