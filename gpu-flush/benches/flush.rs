@@ -210,7 +210,7 @@ fn file_sink_case(folder: std::path::PathBuf, total: u64) -> Case {
     let input = block(96 << 20, Fill::Random);
     let run = move || {
         let path = folder.join("store.zarr");
-        let options = FileOptions::default().writes_in_flight(8);
+        let options = FileOptions::default().writes_in_flight(8).durable(true);
         let sink = FileSink::new(&path, options).unwrap();
         let elapsed = stream(&config, Arc::new(sink), &input, total, 96 << 20);
         std::fs::remove_dir_all(&path).unwrap();
@@ -245,7 +245,7 @@ fn peers_case(name: &str, codec: CodecConfig, folder: &std::path::Path) -> Case 
         (0..8 * side * side).flat_map(|at| ((noise() + at % side * 400 / side) as u16).to_le_bytes()).collect();
     let path = folder.join("camera.zarr");
     let run = move || {
-        let sink = FileSink::new(&path, FileOptions::default().writes_in_flight(8)).unwrap();
+        let sink = FileSink::new(&path, FileOptions::default().writes_in_flight(8).durable(true)).unwrap();
         let elapsed = stream(&config, Arc::new(sink), &input, total, (side * side * 2) as usize);
         std::fs::remove_dir_all(&path).unwrap();
         elapsed
