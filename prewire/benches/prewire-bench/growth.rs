@@ -4,12 +4,13 @@ use crate::machine::{Payloads, builder};
 use crate::options::Options;
 use crate::samples::{Case, Samples};
 use crate::shapes::{Graph, Shape};
-use prewire::{Argument, Buffer, Chip, DataType, Kernel, KernelId, Runtime, Task, Tensor};
+use prewire::{Argument, Buffer, Chip, DataType, Dependency, Kernel, KernelId, Runtime, Task, Tensor};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// The submits of tasks on one buffer of which so many tiles are live: every one is held by a task that cannot run yet.
+/// The submits of tasks on one buffer of which so many tiles are live. However many they are, the same number of tasks is held back on them, so that
+/// nothing but the tiles differs.
 struct Tiles {
     tiles: usize,
     runtime: Runtime,
@@ -22,12 +23,14 @@ struct Tiles {
     _gated: Buffer,
 }
 
+/// Tasks that are held back before the measured submits.
+const HELD: usize = 16_384;
 /// Submits that are measured in one sample.
 const MEASURED: usize = 4096;
 
 impl Tiles {
     fn new(tiles: usize, options: &Options) -> Self {
-        let window = (tiles + MEASURED + 2).next_power_of_two() as u64;
+        let window = (HELD + MEASURED + 2).next_power_of_two() as u64;
         let sized = builder(options).ring_task_window(window).ring_dep_pool(4 * window);
         let mut runtime = sized.build().unwrap_or_else(|error| panic!("{tiles} tiles: {error}"));
         let payloads = Payloads::register(&mut runtime);
@@ -68,16 +71,18 @@ impl Case for Tiles {
         let Tiles { runtime, payloads, gate, open, gated, cells, .. } = self;
         let mut elapsed = 0;
         let run = runtime.run(|run| {
-            run.submit(&Task::vector(*gate).arguments(&[Argument::InOut(gated)]))?;
-            for cell in cells.iter() {
-                let arguments = [Argument::InOut(cell), Argument::Input(gated)];
-                run.submit(&Task::vector(payloads.own).arguments(&arguments))?;
+            let gate = run.submit(&Task::vector(*gate).arguments(&[Argument::InOut(gated)]))?.id;
+            let behind = [Dependency::wait_only(gate)];
+            for number in 0..HELD {
+                // The first task on each tile waits for the gate, the others for the one before them.
+                let arguments = [Argument::InOut(&cells[number % cells.len()])];
+                let named = if number < cells.len() { &behind[..] } else { &[] };
+                run.submit(&Task::vector(payloads.own).arguments(&arguments).dependencies(named))?;
             }
-            // Each of these finds the one live task before it on its tile. A step that no tile count shares a factor with visits all of them.
+            // Each of these finds exactly one live task before it.
             let start = Instant::now();
-            for number in 0..MEASURED {
-                let cell = &cells[number * 7919 % cells.len()];
-                run.submit(&Task::vector(payloads.own).arguments(&[Argument::InOut(cell)]))?;
+            for number in HELD..HELD + MEASURED {
+                run.submit(&Task::vector(payloads.own).arguments(&[Argument::InOut(&cells[number % cells.len()])]))?;
             }
             elapsed = start.elapsed().as_nanos();
             open.store(true, Ordering::Release);
@@ -88,7 +93,7 @@ impl Case for Tiles {
         let sum: u32 = cells.iter().step_by(16).sum();
         let zeros = vec![0u32; cells.len()];
         self.runtime.write(&self.buffer, &zeros).expect("no run is on");
-        assert_eq!(sum as usize, self.tiles + MEASURED, "{} tiles: a task did not run", self.tiles);
+        assert_eq!(sum as usize, HELD + MEASURED, "{} tiles: a task did not run", self.tiles);
         elapsed as f64 / MEASURED as f64
     }
 }
