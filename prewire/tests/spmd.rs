@@ -3,9 +3,7 @@
 mod common;
 
 use common::{Calls, Gate, eventually};
-use prewire::{
-    Argument, Builder, Chip, DataType, Engine, Kernel, KernelError, KernelId, NewTensor, RunError, Runtime, Task,
-};
+use prewire::{Argument, Builder, Chip, DataType, Engine, Kernel, KernelError, KernelId, RunError, Runtime, Task};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
