@@ -3,7 +3,7 @@
 //! Each party that may sleep has a bell. It announces that it is about to sleep, looks once more for work, and sleeps; whoever makes work looks for
 //! sleepers behind it. Both sides put a full fence between their store and their look, so that at least one of them sees the other.
 
-use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence, spin_hint, thread};
+use crate::sync::{AtomicU64, Mutex, Ordering, fence, spin_hint, thread};
 use std::time::Duration;
 
 /// How a party waits before it sleeps.
@@ -66,28 +66,16 @@ impl Patience {
 }
 
 const POISON: &str = "a bell's lock is held over no code that panics";
-const AWAKE: u32 = 0;
-const IDLE: u32 = 1;
-
-/// One party's bell.
-#[derive(Debug)]
-pub struct Bell {
-    state: AtomicU32,
-    sleeper: Mutex<Option<thread::Thread>>,
-}
-
-impl Bell {
-    fn new() -> Self {
-        Bell { state: AtomicU32::new(AWAKE), sleeper: Mutex::new(None) }
-    }
-}
 
 /// The bells of a run's parties: one per scheduler instance, and one for the orchestrator behind them.
+///
+/// A party's bit in `idle` is all there is to its state: the party sets it before it sleeps, and whoever rings clears it. Were there a second word beside
+/// it, a ringer that is slow between the two could clear the announcement of the party's next sleep.
 #[derive(Debug)]
 pub struct Bells {
-    /// One bit per party that is about to sleep or sleeps.
+    /// One bit per party that is about to sleep or sleeps and has not been rung.
     idle: AtomicU64,
-    bells: Box<[Bell]>,
+    sleepers: Box<[Mutex<Option<thread::Thread>>]>,
 }
 
 impl Bells {
@@ -97,7 +85,7 @@ impl Bells {
     /// If there are more than 64.
     pub fn new(parties: usize) -> Self {
         assert!(parties <= 64, "{parties} parties cannot be told apart by 64 bits");
-        Bells { idle: AtomicU64::new(0), bells: (0..parties).map(|_| Bell::new()).collect() }
+        Bells { idle: AtomicU64::new(0), sleepers: (0..parties).map(|_| Mutex::new(None)).collect() }
     }
 
     /// The bit mask of parties that sleep or are about to.
@@ -113,9 +101,10 @@ impl Bells {
     ///
     /// One thread at a time waits as one party; a thread that plays several waits as all of them.
     pub fn sleep(&self, parties: u64, timeout: Duration, look: impl FnOnce() -> bool) -> bool {
-        for bell in self.of(parties) {
-            *bell.sleeper.lock().expect(POISON) = Some(thread::current());
-            bell.state.store(IDLE, Ordering::Relaxed);
+        for (party, sleeper) in self.sleepers.iter().enumerate() {
+            if parties >> party & 1 != 0 {
+                *sleeper.lock().expect(POISON) = Some(thread::current());
+            }
         }
         self.idle.fetch_or(parties, Ordering::AcqRel);
         if !cfg!(prewire_mutation = "park_without_fence") {
@@ -125,19 +114,12 @@ impl Bells {
         if !found {
             self.doze(parties, timeout);
         }
-        for bell in self.of(parties) {
-            bell.state.store(AWAKE, Ordering::Relaxed);
-        }
         self.idle.fetch_and(!parties, Ordering::AcqRel);
         found
     }
 
-    fn of(&self, parties: u64) -> impl Iterator<Item = &Bell> {
-        self.bells.iter().enumerate().filter(move |(party, _)| parties >> party & 1 != 0).map(|(_, bell)| bell)
-    }
-
     fn nobody_rang(&self, parties: u64) -> bool {
-        self.of(parties).all(|bell| bell.state.load(Ordering::Acquire) == IDLE)
+        self.idle.load(Ordering::Acquire) & parties == parties
     }
 
     /// Sleeps until a bell has been rung, or for `timeout`. It may wake early; whoever waits looks again anyway.
@@ -158,27 +140,28 @@ impl Bells {
 
     /// Wakes a party if it sleeps. Cheap if it does not.
     pub fn ring(&self, party: usize) {
-        let bell = &self.bells[party];
-        if bell.state.swap(AWAKE, Ordering::AcqRel) == IDLE {
-            // The mask is cleared by the ringer too, so that the next piece of work goes to another sleeper.
-            self.idle.fetch_and(!(1 << party), Ordering::AcqRel);
-            let sleeper = bell.sleeper.lock().expect(POISON).clone();
+        let bit = 1 << party;
+        if self.idle.fetch_and(!bit, Ordering::AcqRel) & bit != 0 {
+            let sleeper = self.sleepers[party].lock().expect(POISON).clone();
             if let Some(sleeper) = sleeper {
                 sleeper.unpark();
             }
+        }
+        if cfg!(prewire_mutation = "ring_clears_late") {
+            self.idle.fetch_and(!bit, Ordering::AcqRel);
         }
     }
 
     /// Wakes everybody: a fatal error, or the end.
     pub fn ring_all(&self) {
-        for party in 0..self.bells.len() {
+        for party in 0..self.sleepers.len() {
             self.ring(party);
         }
     }
 
     /// How many parties there are.
     pub fn parties(&self) -> usize {
-        self.bells.len()
+        self.sleepers.len()
     }
 }
 
