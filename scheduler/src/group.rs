@@ -14,27 +14,21 @@ use prewire_runtime_core::sync::{AtomicU64, CachePadded, Mutex, Ordering};
 // Not the modelled type: reference counts are no part of any model, and a method cannot take that one as `self`.
 use std::sync::Arc;
 
-/// What one instance tells the others, besides its [`prewire_runtime_core::graph::Progress`]. They look at it in every step, so it is written only when it
-/// changes, and nothing that changes more often shares its cache line.
+/// What one instance tells the others, besides its [`prewire_runtime_core::graph::Progress`].
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     /// Its free cores, as [`crate::tracker::Tracker::summary`] counts them.
     pub(crate) free: AtomicU64,
-    /// Whether it holds a MIX task that waits for a cluster: 0 or 1.
-    pub(crate) holds_cluster_task: AtomicU64,
-    /// Whether it keeps a cluster free for a MIX task, its own or another's: 0 or 1.
-    pub(crate) keeps_cluster: AtomicU64,
-}
-
-/// What one instance writes down for the watchdog, which looks now and then.
-#[derive(Debug, Default)]
-pub(crate) struct Counted {
     /// Tasks it has taken from a queue and not yet given to a core.
     pub(crate) in_hand: AtomicU64,
     /// Dispatches on its cores that it has not seen to end.
     pub(crate) dispatches: AtomicU64,
     /// The part of its busy count that waits for cores: dispatches, directed tasks, offers to gangs.
     pub(crate) on_cores: AtomicU64,
+    /// Whether it holds a MIX task that waits for a cluster: 0 or 1.
+    pub(crate) holds_cluster_task: AtomicU64,
+    /// Whether it keeps a cluster free for a MIX task, its own or another's: 0 or 1.
+    pub(crate) keeps_cluster: AtomicU64,
     /// Its steps so far: if it has made two since some moment, it has looked at all its cores since.
     pub(crate) steps: AtomicU64,
 }
@@ -46,7 +40,6 @@ pub struct SchedulerGroup<P: Platform> {
     pub(crate) platform: Arc<P>,
     pub(crate) kernels: Mutex<Arc<KernelSet>>,
     pub(crate) told: Box<[CachePadded<Told>]>,
-    pub(crate) counted: Box<[CachePadded<Counted>]>,
     pub(crate) gangs: Gangs,
     pub(crate) deferred: Box<[Mutex<Vec<Wait>>]>,
     pub(crate) watched: Box<[CachePadded<WatchedCore>]>,
@@ -82,7 +75,6 @@ impl<P: Platform> SchedulerGroup<P> {
         let cores = chip.cores() as usize;
         Arc::new(SchedulerGroup {
             told: (0..config.instances).map(|_| CachePadded::new(Told::default())).collect(),
-            counted: (0..config.instances).map(|_| CachePadded::new(Counted::default())).collect(),
             gangs: Gangs::new(config.instances),
             deferred: (0..config.instances).map(|_| Mutex::new(Vec::new())).collect(),
             watched: (0..cores).map(|_| CachePadded::new(WatchedCore::default())).collect(),
@@ -110,9 +102,7 @@ impl<P: Platform> SchedulerGroup<P> {
         for told in &self.told {
             told.holds_cluster_task.store(0, Ordering::Relaxed);
             told.keeps_cluster.store(0, Ordering::Relaxed);
-        }
-        for counted in &self.counted {
-            counted.in_hand.store(0, Ordering::Relaxed);
+            told.in_hand.store(0, Ordering::Relaxed);
         }
         for progress in &self.graph.progress {
             progress.completed.store(0, Ordering::Relaxed);

@@ -213,7 +213,7 @@ impl<'a, P: Platform> Round<'a, P> {
 
     #[inline]
     fn tell_in_hand(&self) {
-        self.group.counted[self.own.index].in_hand.store(self.own.in_hand, Ordering::Relaxed);
+        self.group.told[self.own.index].in_hand.store(self.own.in_hand, Ordering::Relaxed);
     }
 
     /// Tells the others now how many cores are free. True if that is news.
@@ -226,18 +226,18 @@ impl<'a, P: Platform> Round<'a, P> {
     pub(crate) fn publish(&mut self, worked: bool) {
         let own = &mut *self.own;
         let progress = &self.graph.progress[own.index];
-        own.published.tell_free(own.tracker.summary(), &self.group.told[own.index]);
-        let counted = &self.group.counted[own.index];
+        let told = &self.group.told[own.index];
+        own.published.tell_free(own.tracker.summary(), told);
         let offers = own.offered.iter().flatten().count() as u64;
         let on_cores = own.dispatches + own.directed.len() as u64 + offers;
         let busy = on_cores + own.in_hand + own.walks.len() as u64 + own.deferred as u64;
         if (on_cores, own.dispatches) != (own.published.on_cores, own.published.dispatches) {
             (own.published.on_cores, own.published.dispatches) = (on_cores, own.dispatches);
-            counted.on_cores.store(on_cores, Ordering::Relaxed);
-            counted.dispatches.store(own.dispatches, Ordering::Relaxed);
+            told.on_cores.store(on_cores, Ordering::Relaxed);
+            told.dispatches.store(own.dispatches, Ordering::Relaxed);
         }
         own.published.steps += 1;
-        counted.steps.store(own.published.steps, Ordering::Release);
+        told.steps.store(own.published.steps, Ordering::Release);
         if worked {
             let epoch = progress.epoch.load(Ordering::Relaxed);
             progress.epoch.store(epoch.wrapping_add(1), Ordering::Release);

@@ -228,10 +228,9 @@ impl<P: Platform> SchedulerGroup<P> {
 
     /// Whether nothing runs, nobody has a task in hand, tasks remain, and nothing has moved for a budget.
     fn stands_still(&self, sampler: &mut Sampler, running: &[Seen], now_ns: u64) -> bool {
-        let counted = || self.counted.iter().zip(&self.graph.progress);
-        let in_hand = counted().any(|(counted, progress)| {
-            progress.busy.load(Ordering::Acquire) != counted.on_cores.load(Ordering::Relaxed)
-        });
+        let told = || self.told.iter().zip(&self.graph.progress);
+        let in_hand = told()
+            .any(|(told, progress)| progress.busy.load(Ordering::Acquire) != told.on_cores.load(Ordering::Relaxed));
         let remaining = self.graph.completed() < self.graph.run.submitted() || self.ready() > 0 || !running.is_empty();
         let in_hand = in_hand && !cfg!(prewire_mutation = "ownership_gate_removed");
         if in_hand || running.iter().any(|seen| seen.started) || !remaining {
@@ -239,7 +238,7 @@ impl<P: Platform> SchedulerGroup<P> {
             return false;
         }
         let epoch = self.graph.epoch();
-        let steps = || self.counted.iter().map(|counted| counted.steps.load(Ordering::Acquire));
+        let steps = || self.told.iter().map(|told| told.steps.load(Ordering::Acquire));
         let Some(still) = sampler.still.filter(|still| still.epoch == epoch) else {
             sampler.still = Some(Still { epoch, since_ns: now_ns });
             sampler.steps.clear();
@@ -249,8 +248,8 @@ impl<P: Platform> SchedulerGroup<P> {
         let for_ns = now_ns.saturating_sub(still.since_ns);
         // A core whose owner has been stopped may have ended its dispatch without anybody's knowing. An owner that only sleeps is woken to look.
         let mut unknown = 0;
-        for (instance, ((counted, now), &then)) in self.counted.iter().zip(steps()).zip(&sampler.steps).enumerate() {
-            if counted.on_cores.load(Ordering::Relaxed) > 0 && now.wrapping_sub(then) < 2 {
+        for (instance, ((told, now), &then)) in self.told.iter().zip(steps()).zip(&sampler.steps).enumerate() {
+            if told.on_cores.load(Ordering::Relaxed) > 0 && now.wrapping_sub(then) < 2 {
                 unknown |= 1 << instance;
             }
         }
@@ -277,10 +276,10 @@ impl<P: Platform> SchedulerGroup<P> {
 
     /// Tasks that are ready: in queues, in the list of gangs, in a thread's hand, or pre-loaded behind a running one.
     fn ready(&self) -> u64 {
-        let dispatches: u64 = self.counted.iter().map(|counted| counted.dispatches.load(Ordering::Relaxed)).sum();
+        let dispatches: u64 = self.told.iter().map(|told| told.dispatches.load(Ordering::Relaxed)).sum();
         let held = self.watched.iter().filter(|watched| watched.held().is_some()).count() as u64;
         let queued: usize = Queue::ALL.into_iter().map(|queue| self.graph.queue(queue).len()).sum();
-        let in_hand: u64 = self.counted.iter().map(|counted| counted.in_hand.load(Ordering::Relaxed)).sum();
+        let in_hand: u64 = self.told.iter().map(|told| told.in_hand.load(Ordering::Relaxed)).sum();
         queued as u64 + in_hand + self.gangs.waiting() as u64 + dispatches.saturating_sub(held)
     }
 
