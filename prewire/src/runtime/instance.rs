@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How long a thread sleeps at most before it looks again. A wake-up is never lost, so this only bounds the harm of a mistake.
-const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+/// How long a thread sleeps at most between runs.
+const BETWEEN_RUNS: Duration = Duration::from_secs(3600);
+/// How long it sleeps at most in a run before it looks again: no wake-up should be lost, and this bounds the harm if one is.
+const IN_A_RUN: Duration = Duration::from_millis(10);
 /// While cores run something on other threads, the watchdog's and deferred conditions' polling interval.
 const POLLING_SLEEP: Duration = Duration::from_millis(1);
 
@@ -20,7 +22,8 @@ pub(super) fn drive(shared: &Arc<Shared>, index: usize) {
         match round(shared, index, &mut patience) {
             Round::Worked | Round::Again => {}
             Round::Sleep { polling } => {
-                let timeout = if polling { POLLING_SLEEP } else { LONGEST_SLEEP };
+                let longest = if shared.is_running() { IN_A_RUN } else { BETWEEN_RUNS };
+                let timeout = if polling { POLLING_SLEEP } else { longest };
                 shared.graph.bells.sleep(1 << index, timeout, || {
                     shared.closing.load(Ordering::Acquire) || (shared.is_running() && has_work(shared, index))
                 });
