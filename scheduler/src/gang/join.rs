@@ -90,8 +90,8 @@ impl<P: Platform> Round<'_, P> {
     /// Lets in what the order of waiting gangs allows.
     fn admit_gangs(&mut self) -> bool {
         let gangs = &self.group.gangs;
-        // Whoever is at it finds what this instance would find.
-        let Ok(mut list) = gangs.list.try_lock() else { return false };
+        // Waited for, not tried: whoever is at it may have looked at a gate before this instance freed it, and would not look again.
+        let mut list = gangs.list.lock().expect(crate::POISON);
         let mut worked = self.fill_list(&mut list);
         let mut taken = gangs.gates.iter().fold(Kinds::default(), |kinds, gate| match gate.look() {
             Phase::Free => kinds,
