@@ -65,11 +65,6 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
     try_all(&mutations)
 }
 
-/// All mutations, for `cargo xtask ci`.
-pub(crate) fn run_default() -> Result<Outcome> {
-    run(lexopt::Parser::from_args(Vec::<String>::new()))
-}
-
 fn try_all(mutations: &[Mutation]) -> Result<Outcome> {
     let workspace = Workspace::load()?;
     let builder = Builder::new(&workspace)?;
