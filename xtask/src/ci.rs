@@ -68,7 +68,7 @@ fn line(name: &str, time: Duration, outcome: &Outcome) -> String {
     format!("{name:14}{:8.1} s  {outcome}", time.as_secs_f64())
 }
 
-/// The quick half of the mutations; `verify` runs all of them.
+/// The mutations that models catch; `cargo xtask mutations` runs all of them.
 fn loom_mutations() -> Result<Outcome> {
     mutations::run(lexopt::Parser::from_args(["--kind", "loom"]))
 }
