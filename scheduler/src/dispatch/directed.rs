@@ -92,17 +92,10 @@ impl<P: Platform> Round<'_, P> {
         let mut worked = false;
         for _ in 0..BATCH {
             let Some(&(_, index)) = self.own.directed.waiting[place.index()].front() else { break };
-            if self.own.tracker.is_kept_free(place) || self.graph.run.is_cancelled() {
+            if !self.has_room_for_directed(place) || self.graph.run.is_cancelled() {
                 return worked;
             }
             let idle = self.own.tracker.is_idle(place);
-            let preload = !idle
-                && self.platform.can_preload()
-                && self.own.ports[place.index()].in_flight.can_preload()
-                && !self.gang_waits();
-            if !idle && !preload {
-                return worked;
-            }
             worked = true;
             self.take_in_hand(1);
             if !self.admit(index) {
@@ -126,6 +119,26 @@ impl<P: Platform> Round<'_, P> {
             }
         }
         worked
+    }
+
+    /// Whether a core takes a task directed at it now: to run it, or behind what it runs.
+    fn has_room_for_directed(&self, place: Place) -> bool {
+        if self.own.tracker.is_kept_free(place) {
+            return false;
+        }
+        self.own.tracker.is_idle(place)
+            || self.platform.can_preload()
+                && self.own.ports[place.index()].in_flight.can_preload()
+                && !self.gang_waits()
+    }
+
+    /// Whether tasks were directed at this instance's cores that it has not looked at, or a core has room for one that waits here. A core may have got
+    /// room behind the step that looked: a cluster that was kept for a MIX task is let go there.
+    pub(crate) fn could_dispatch_directed(&self) -> bool {
+        let places = || (0..self.own.ports.len()).map(|at| Place::new(at / 3, at % 3));
+        self.own.directed.has_news(self.graph, self.own.index)
+            || self.own.directed.count > 0
+                && places().any(|place| self.own.directed.waits_for(place) && self.has_room_for_directed(place))
     }
 
     fn forget_first(&mut self, place: Place) {

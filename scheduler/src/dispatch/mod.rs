@@ -61,7 +61,7 @@ impl<P: Platform> Round<'_, P> {
     /// Whether a look into the queues would find something that a free core of this instance could take.
     pub(crate) fn could_dispatch(&self) -> bool {
         let tracker = &self.own.tracker;
-        if self.own.directed.has_news(self.graph, self.own.index) {
+        if self.could_dispatch_directed() {
             return true;
         }
         let singles = KINDS.into_iter().any(|kind| {

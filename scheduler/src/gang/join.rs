@@ -169,16 +169,21 @@ impl<P: Platform> Round<'_, P> {
         false
     }
 
-    /// Whether a gate asks something of this instance.
+    /// Whether a gate asks something of this instance, or has let it go: the cores kept for an attempt that is over are free again.
     pub(crate) fn gates_ask(&self) -> bool {
         let gangs = &self.group.gangs;
-        (0..GATES).any(|at| match gangs.gates[at].look() {
-            Phase::Gathering(generation) => {
-                let places = self.own.tracker.gang_places(gangs.gates[at].task().1);
-                self.own.offered[at] != Some((generation, places)) || gangs.gates[at].offers_suffice(generation)
+        (0..GATES).any(|at| {
+            let offered = self.own.offered[at];
+            match gangs.gates[at].look() {
+                Phase::Gathering(generation) => {
+                    let places = self.own.tracker.gang_places(gangs.gates[at].task().1);
+                    offered != Some((generation, places)) || gangs.gates[at].offers_suffice(generation)
+                }
+                Phase::Launching(generation) => {
+                    offered.is_some() || gangs.gates[at].has_share(self.own.index, generation)
+                }
+                Phase::Free | Phase::Held(_) => offered.is_some(),
             }
-            Phase::Launching(generation) => gangs.gates[at].has_share(self.own.index, generation),
-            Phase::Free | Phase::Held(_) => false,
         })
     }
 
