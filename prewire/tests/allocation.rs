@@ -62,6 +62,21 @@ impl Stream {
         let buffer = runtime.buffer(64 * 16).expect("there is memory");
         let whole = buffer.tensor(&[16, 16], DataType::U32).expect("it fits");
         let cells = (0..16).map(|row| whole.view(&[1, 1], &[row, 0]).expect("it is within")).collect();
+        // Every core busy at once, as more may be later by chance: a chip whose cores are threads starts them as they are needed.
+        let rest = Kernel::any("rest", |_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            Ok(())
+        });
+        let rest = runtime.register(rest).expect("there is room");
+        let all_busy = runtime.run(|run| {
+            for core in 0..3 * run.clusters() {
+                let task = if core % 3 == 0 { Task::cube(rest) } else { Task::vector(rest) };
+                run.submit(&task)?;
+            }
+            Ok(())
+        });
+        all_busy.expect("nothing fails");
+        wait_until_threads_sleep();
         Stream { runtime, own, join, cells, buffer }
     }
 
@@ -110,6 +125,25 @@ impl Stream {
         let cells = self.runtime.read::<u32>(&self.buffer).expect("the run is over");
         assert_eq!(cells[8 * 16] as usize, tasks / 10, "a task did not run");
         (calls, resident)
+    }
+}
+
+/// A thread allocates while it starts, and on a busy machine it starts late: waits until every other thread of the process has got to where it sleeps.
+fn wait_until_threads_sleep() {
+    let own = std::process::id().to_string();
+    let sleeps = |thread: std::io::Result<std::fs::DirEntry>| {
+        let thread = thread.expect("threads can be listed");
+        // The state follows the name, which is in parentheses. A thread that has gone meanwhile has no file.
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+        let runs_this = std::thread::current().name().is_some_and(|name| stat.contains(&name[..name.len().min(15)]));
+        runs_this || thread.file_name().to_str() == Some(&own) || matches!(state, None | Some('S'))
+    };
+    let mut asleep = 0;
+    while asleep < 3 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        let all = std::fs::read_dir("/proc/self/task").expect("Linux has it").all(sleeps);
+        asleep = if all { asleep + 1 } else { 0 };
     }
 }
 

@@ -197,7 +197,6 @@ impl Graph {
         // the task any more.
         let pushed = self.queues[queue as usize].push(slot, || self.run.is_cancelled());
         if pushed.is_ok() {
-            fence_behind_rmw();
             self.wake_one();
         }
     }

@@ -10,10 +10,10 @@
 //! and not yet emptied it, and waits that out.
 
 use crate::id::SlotIndex;
-use crate::sync::{AtomicU64, CachePadded, Ordering, spin_hint};
+use crate::sync::{AtomicU64, CachePadded, Ordering, fence_behind_rmw, prefetch_for_write, spin_hint};
 
 /// The most slots that one batch takes.
-pub const BATCH: usize = 8;
+pub const BATCH: usize = 32;
 
 /// A bounded queue of slots.
 #[derive(Debug)]
@@ -65,8 +65,8 @@ impl ReadyRing {
 
     /// Appends a slot. `give_up` is asked while the ring's last popper keeps a cell busy; when it says yes the slot is handed back.
     ///
-    /// The publication is a swap and so a full barrier on its machine: the caller may look for sleepers behind
-    /// [`crate::sync::fence_behind_rmw`].
+    /// Behind it the caller may look for sleepers without a fence of its own: one stands behind the claim of the place, which is what
+    /// [`ReadyRing::is_empty`] sees.
     #[inline]
     pub fn push(&self, slot: SlotIndex, mut give_up: impl FnMut() -> bool) -> Result<(), SlotIndex> {
         let publish =
@@ -77,9 +77,16 @@ impl ReadyRing {
             let cell = &self.cells[(position & mask) as usize];
             let round = cell.load(Ordering::Relaxed) >> 32;
             if round == position & ROUND {
+                if position.is_multiple_of(CELLS_PER_LINE) {
+                    // Whoever popped from the line of cells after the next has it; taken over now, no push waits for it.
+                    prefetch_for_write(&raw const self.cells[((position + 2 * CELLS_PER_LINE) & mask) as usize]);
+                }
                 match self.tail.compare_exchange_weak(position, position + 1, Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => {
-                        cell.swap(word((position + 1) & ROUND, slot.0), publish);
+                        if !cfg!(prewire_mutation = "ready_push_without_fence") {
+                            fence_behind_rmw();
+                        }
+                        cell.store(word((position + 1) & ROUND, slot.0), publish);
                         return Ok(());
                     }
                     Err(now) => position = now,
@@ -148,6 +155,8 @@ impl ReadyRing {
         }
     }
 }
+
+const CELLS_PER_LINE: u64 = 8;
 
 /// Rounds are compared in 32 bits.
 const ROUND: u64 = u32::MAX as u64;

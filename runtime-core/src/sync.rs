@@ -80,6 +80,18 @@ pub fn prefetch<T>(target: *const T) {
     let _ = target;
 }
 
+/// As [`prefetch`], for a line that will be written: it is taken out of other processors' hands now, and the store does not wait for it.
+#[inline]
+pub fn prefetch_for_write<T>(target: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+    // SAFETY: the instruction never faults, whatever the address, changes no register or flag, and is ignored where a processor does not know it.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) target, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+    let _ = target;
+}
+
 /// Runs a model: every interleaving under loom, once natively, so that each model is also an ordinary test.
 #[cfg(test)]
 pub(crate) fn model(body: impl Fn() + Send + Sync + 'static) {

@@ -67,6 +67,16 @@ impl<P: Platform> Scheduler<P> {
         }
     }
 
+    /// Tasks that this instance has completed or retired in this run.
+    pub fn completed(&self) -> u64 {
+        self.own.completed
+    }
+
+    /// Whether none of its cores runs anything.
+    pub fn is_quiet(&self) -> bool {
+        self.own.dispatches == 0
+    }
+
     /// Whether a step would find something to do; a look before a sleep.
     pub fn has_work(&mut self) -> bool {
         Round::new(&self.group, &mut self.own).would_work()

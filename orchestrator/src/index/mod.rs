@@ -7,6 +7,7 @@
 //!
 //! Everything is allocated at construction.
 
+mod buckets;
 mod divider;
 mod entry;
 mod geometry;

@@ -18,14 +18,17 @@ impl<T> Pool<T> {
     }
 
     /// Stores `item` and gives its number. The caller has made sure that there is room.
-    #[inline]
+    ///
+    /// The number is found first, so that the item is written where it stays: one that is put together elsewhere and copied would be read before its parts
+    /// have reached the cache, behind everything that the processor has still to write.
+    #[inline(always)]
     pub(super) fn take(&mut self, item: T) -> u32
     where
         T: Copy,
     {
         let index = match self.free.pop() {
             Some(index) => index,
-            None => return self.extend(&item),
+            None => self.extend(item),
         };
         self.items[index as usize] = item;
         index
@@ -33,12 +36,12 @@ impl<T> Pool<T> {
 
     #[cold]
     #[inline(never)]
-    fn extend(&mut self, item: &T) -> u32
+    fn extend(&mut self, item: T) -> u32
     where
         T: Copy,
     {
         assert!(self.items.len() < self.items.capacity(), "the pool was asked for more than it was built for");
-        self.items.push(*item);
+        self.items.push(item);
         self.items.len() as u32 - 1
     }
 

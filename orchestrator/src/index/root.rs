@@ -1,6 +1,7 @@
 //! Roots: one per buffer with live regions.
 
-use super::hash::{bucket_bits, bucket_of};
+use super::buckets::Buckets;
+use super::hash::fold;
 use super::pool::{NONE, Pool};
 use prewire_runtime_core::id::BufferId;
 
@@ -62,11 +63,14 @@ impl Root {
     }
 }
 
+fn hash_of(buffer: BufferId) -> u64 {
+    fold(0, buffer.to_bits())
+}
+
 #[derive(Debug)]
 pub(super) struct Roots {
     pool: Pool<Root>,
-    buckets: Vec<u32>,
-    bits: u32,
+    buckets: Buckets,
     /// The buffer asked for last, and its root.
     last: Option<(BufferId, u32)>,
     /// No version is used twice, so that a probe recognises a root that has been freed and taken again.
@@ -75,8 +79,7 @@ pub(super) struct Roots {
 
 impl Roots {
     pub(super) fn new(capacity: usize) -> Roots {
-        let bits = bucket_bits(capacity);
-        Roots { pool: Pool::new(capacity), buckets: vec![NONE; 1 << bits], bits, last: None, version: 0 }
+        Roots { pool: Pool::new(capacity), buckets: Buckets::new(capacity), last: None, version: 0 }
     }
 
     /// The root of a buffer, or [`NONE`].
@@ -90,7 +93,7 @@ impl Roots {
 
     #[inline(never)]
     fn find_other(&mut self, buffer: BufferId) -> u32 {
-        let mut root = self.buckets[bucket_of(buffer.to_bits(), self.bits)];
+        let mut root = self.buckets[self.buckets.of(hash_of(buffer))];
         while root != NONE {
             let record = &self.pool[root];
             if record.buffer == buffer {
@@ -104,7 +107,7 @@ impl Roots {
 
     /// Makes the root of a buffer that has none.
     pub(super) fn add(&mut self, buffer: BufferId, base: u64) -> u32 {
-        let bucket = bucket_of(buffer.to_bits(), self.bits);
+        let bucket = self.buckets.of(hash_of(buffer));
         let (version, bucket_next) = (self.version, self.buckets[bucket]);
         let root = self.pool.take(Root {
             buffer,
@@ -120,6 +123,7 @@ impl Roots {
             dropped: false,
         });
         self.buckets[bucket] = root;
+        self.buckets.grow(&mut self.pool, |root| hash_of(root.buffer), |root| &mut root.bucket_next);
         self.last = Some((buffer, root));
         root
     }
@@ -133,7 +137,7 @@ impl Roots {
 
     pub(super) fn free(&mut self, root: u32) {
         let Root { buffer, bucket_next, .. } = self.pool[root];
-        let bucket = bucket_of(buffer.to_bits(), self.bits);
+        let bucket = self.buckets.of(hash_of(buffer));
         if self.buckets[bucket] == root {
             self.buckets[bucket] = bucket_next;
         } else {
@@ -151,7 +155,7 @@ impl Roots {
 
     pub(super) fn clear(&mut self) {
         self.pool.clear();
-        self.buckets.fill(NONE);
+        self.buckets.clear();
         self.last = None;
     }
 }

@@ -84,9 +84,13 @@ impl Orchestrator {
         if let Err(shortage) = self.admit(&mut plan) {
             self.wait_for_room(Some(task), &mut plan, shortage, blocking)?;
         }
+        let has_outputs = !self.scratch.planned.is_empty();
         let id = self.wire(task, &plan);
         self.join_crowds();
-        Ok(Submitted { id, outputs: &self.scratch.outputs })
+        // Nothing is loaded from the list of a task that has none: it has just been written, and a load of both its halves would wait for all that the
+        // processor has still to write.
+        let outputs: &[Tensor] = if has_outputs { &self.scratch.outputs } else { &[] };
+        Ok(Submitted { id, outputs })
     }
 
     #[cold]

@@ -7,11 +7,18 @@ use crate::orchestrator::Creator;
 use crate::rings::NOTHING_KEPT;
 use prewire_runtime_core::arguments::ArgumentUnit;
 use prewire_runtime_core::consumers::{Ending, Pushed};
-use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
+use prewire_runtime_core::edge::{Edge, EdgeBody, EdgeFlags};
 use prewire_runtime_core::id::{EdgeIndex, SlotIndex, TaskId};
-use prewire_runtime_core::slot::{NO_CAUSE, TaskBody, TaskExtra, TaskFlags};
+use prewire_runtime_core::slot::{NO_CAUSE, Slot, TaskBody, TaskExtra, TaskFlags};
+use prewire_runtime_core::sync::prefetch_for_write;
 use prewire_runtime_core::task::{Argument, Task};
 use prewire_runtime_core::tensor::{ArgumentTag, Tensor};
+
+/// How many tasks ahead lines are asked for: far enough that they are there in time.
+const AHEAD: usize = 3;
+const LINE_BYTES: usize = 64;
+/// Four to a line.
+const EDGES_AHEAD: usize = 12;
 
 impl Orchestrator {
     /// Makes the admitted task and publishes it. Nothing can fail from here on.
@@ -21,6 +28,7 @@ impl Orchestrator {
         let first_unit = self.rings.get_mut(self.ring).take_arguments(plan.units());
         let (id, slot) = self.make_task(plan, first_unit);
         self.write_arguments(task, first_unit);
+        self.prefetch_next(slot, first_unit, plan.units());
         if plan.has_extra() {
             self.write_extra(task, plan, slot);
         }
@@ -125,6 +133,20 @@ impl Orchestrator {
         self.make_outputs(id, address, first_buffer);
     }
 
+    /// Takes the lines that the tasks behind this one will most likely write out of the hands of whoever ran their last users.
+    #[inline]
+    fn prefetch_next(&self, slot: SlotIndex, first_unit: u32, units: u32) {
+        let place: *const Slot = self.graph.slots.get(slot);
+        let ahead = place.wrapping_add(AHEAD);
+        prefetch_for_write(ahead);
+        prefetch_for_write(ahead.cast::<u8>().wrapping_add(LINE_BYTES));
+        // As many lines as this task has taken, each once if the next ones are like it.
+        let arguments = self.graph.arguments.pointer(first_unit).wrapping_add(AHEAD * units as usize);
+        for unit in 0..units as usize {
+            prefetch_for_write(arguments.wrapping_add(unit));
+        }
+    }
+
     #[inline]
     fn write_arguments(&mut self, task: &Task<'_>, first_unit: u32) {
         let mut unit = first_unit;
@@ -196,6 +218,8 @@ impl Orchestrator {
         let place = self.graph.slots.get(consumer);
         // SAFETY: this thread wrote the body, and nobody else can see it yet.
         let first_edge = unsafe { place.body() }.edges;
+        let next_edges: *const Edge = self.graph.edges.get(EdgeIndex(first_edge));
+        prefetch_for_write(next_edges.wrapping_add(EDGES_AHEAD));
         let mut waits = 0;
         for (edge, &(producer, flags)) in (first_edge..).map(EdgeIndex).zip(self.edge_set.as_slice()) {
             let body = EdgeBody { consumer, producer, flags };

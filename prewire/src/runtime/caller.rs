@@ -8,6 +8,9 @@ use std::time::Duration;
 
 /// Most steps of one instance in one round: the caller looks whether its own wait is over in between.
 const STEPS_PER_ROUND: usize = 4;
+/// Looks of a round before the caller of it counts the round, and the processor's hints between two: what is looked at is on lines that others write.
+const LOOKS_PER_ROUND: usize = 8;
+const HINTS_PER_LOOK: usize = 8;
 /// How long the caller sleeps before it looks at clocks and budgets again.
 const LONGEST_SLEEP: Duration = Duration::from_millis(10);
 /// The same while an instance that it plays has to poll.
@@ -19,11 +22,14 @@ pub(super) struct Caller<'a> {
     /// The first instances have no thread of their own.
     driven: usize,
     patience: Patience,
+    /// Whether the instances have been told that it waits.
+    waits: bool,
 }
 
 impl<'a> Caller<'a> {
     pub(super) fn new(shared: &'a Shared, driven: usize) -> Self {
-        Caller { shared, driven, patience: Patience::default() }
+        shared.set_awaited(false);
+        Caller { shared, driven, patience: Patience::default(), waits: false }
     }
 
     /// One round of driving without a wait. True if something was achieved.
@@ -52,10 +58,22 @@ impl<'a> Caller<'a> {
 
 impl Blocking for Caller<'_> {
     fn round(&mut self, look: &mut dyn FnMut() -> bool) -> bool {
+        if !self.waits {
+            self.waits = true;
+            self.shared.set_awaited(true);
+        }
         let (worked, polling) = self.drive();
         if worked {
             self.patience.reset();
             return true;
+        }
+        for _ in 0..LOOKS_PER_ROUND {
+            if look() {
+                return false;
+            }
+            for _ in 0..HINTS_PER_LOOK {
+                std::hint::spin_loop();
+            }
         }
         if self.patience.wait(self.shared.waiting) == Wait::Sleep {
             self.patience.reset();
@@ -69,6 +87,8 @@ impl Blocking for Caller<'_> {
     }
 
     fn done(&mut self) {
+        self.waits = false;
+        self.shared.set_awaited(false);
         self.patience.reset();
     }
 

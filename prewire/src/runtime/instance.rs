@@ -1,6 +1,7 @@
 //! A scheduler instance's own thread: it drives the instance while a run is on, waits by the policy when there is nothing to do, and never sleeps
 //! with the driver token in its hand.
 
+use super::pace::{ENOUGH, Pace};
 use super::shared::Shared;
 use prewire_runtime_core::waiting::{Patience, Wait};
 use prewire_scheduler::Step;
@@ -8,22 +9,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How long a thread sleeps at most between runs.
-const BETWEEN_RUNS: Duration = Duration::from_secs(3600);
-/// How long it sleeps at most in a run before it looks again: no wake-up should be lost, and this bounds the harm if one is.
-const IN_A_RUN: Duration = Duration::from_millis(10);
+/// How long a thread sleeps at most when nothing has to be polled: whoever has something for it wakes it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 /// While cores run something on other threads, the watchdog's and deferred conditions' polling interval.
 const POLLING_SLEEP: Duration = Duration::from_millis(1);
 
 /// The thread's body.
 pub(super) fn drive(shared: &Arc<Shared>, index: usize) {
     let mut patience = Patience::default();
+    let mut pace = Pace::default();
     while !shared.closing.load(Ordering::Acquire) {
-        match round(shared, index, &mut patience) {
+        match round(shared, index, &mut patience, &mut pace) {
             Round::Worked | Round::Again => {}
             Round::Sleep { polling } => {
-                let longest = if shared.is_running() { IN_A_RUN } else { BETWEEN_RUNS };
-                let timeout = if polling { POLLING_SLEEP } else { longest };
+                let timeout = if polling { POLLING_SLEEP } else { LONGEST_SLEEP };
                 shared.graph.bells.sleep(1 << index, timeout, || {
                     shared.closing.load(Ordering::Acquire) || (shared.is_running() && has_work(shared, index))
                 });
@@ -39,7 +38,7 @@ enum Round {
 }
 
 /// Steps the instance until it has nothing to do, then waits one round.
-fn round(shared: &Shared, index: usize, patience: &mut Patience) -> Round {
+fn round(shared: &Shared, index: usize, patience: &mut Patience, pace: &mut Pace) -> Round {
     let mut scheduler = match shared.instances[index].try_lock() {
         Ok(scheduler) => scheduler,
         // The caller drives it at the moment; it is not needed twice.
@@ -47,10 +46,17 @@ fn round(shared: &Shared, index: usize, patience: &mut Patience) -> Round {
     };
     let mut worked = false;
     while shared.is_running() {
+        let before = scheduler.completed();
         match scheduler.step() {
-            Step::Worked => worked = true,
+            Step::Worked => {
+                worked = true;
+                if scheduler.completed() - before < ENOUGH && scheduler.is_quiet() {
+                    pace.pause(|| shared.is_awaited());
+                }
+            }
             Step::Idle { must_poll: polling, .. } => {
                 drop(scheduler);
+                pace.slow_down();
                 if worked {
                     patience.reset();
                     return Round::Worked;

@@ -8,6 +8,7 @@ mod environment;
 mod instance;
 mod kernel;
 mod lifecycle;
+mod pace;
 mod report;
 mod run;
 mod shared;

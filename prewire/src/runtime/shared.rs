@@ -5,6 +5,7 @@ use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::memory::DeviceMemory;
 use prewire_runtime_core::platform::Platform;
+use prewire_runtime_core::sync::CachePadded;
 use prewire_runtime_core::waiting::WaitingPolicy;
 use prewire_scheduler::{Scheduler, SchedulerGroup};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     /// Whether a run is on: read under an instance's lock, so that taking all locks after clearing it is a barrier.
     pub(super) running: AtomicBool,
     pub(super) closing: AtomicBool,
+    /// Whether the caller waits for what the instances do. Written at the ends of a wait only, so that looking costs nothing.
+    awaited: CachePadded<AtomicBool>,
     /// Buffers dropped while a late kernel may still use them.
     discarded: Mutex<Vec<u64>>,
     /// What a late kernel keeps busy, if one does.
@@ -56,6 +59,7 @@ impl Shared {
             waiting,
             running: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            awaited: CachePadded::new(AtomicBool::new(false)),
             discarded: Mutex::new(Vec::new()),
             busy: Mutex::new(None),
         }
@@ -63,6 +67,16 @@ impl Shared {
 
     pub(super) fn is_running(&self) -> bool {
         self.running.load(Ordering::Acquire)
+    }
+
+    /// The caller begins to wait, or its wait is over.
+    pub(super) fn set_awaited(&self, awaited: bool) {
+        self.awaited.store(awaited, Ordering::Relaxed);
+    }
+
+    /// Whether the caller waits.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed)
     }
 
     /// Whether everything submitted has been retired and no more comes.

@@ -2,7 +2,7 @@
 
 use crate::id::SlotIndex;
 use crate::ready::ReadyRing;
-use crate::sync::{Arc, fence_behind_rmw, model, spin_hint, thread};
+use crate::sync::{Arc, model, spin_hint, thread};
 use crate::waiting::Bells;
 use std::time::Duration;
 
@@ -30,7 +30,6 @@ fn loom_no_wake_up_is_lost() {
         };
         for slot in 5..7 {
             ring.push(SlotIndex(slot), || false).unwrap();
-            fence_behind_rmw();
             if bells.idle() != 0 {
                 bells.ring(0);
             }

@@ -4,9 +4,8 @@
 //! it reaches into the next multiple at most. Whoever looks for a range visits, on each level in use, the multiples in it and
 //! the one before, or the whole list if that is shorter.
 
-use super::Store;
+use super::{Store, hash_of_loose};
 use crate::index::entry::Entry;
-use crate::index::hash::{bucket_of_hash, fold};
 use crate::index::pool::NONE;
 
 /// The smallest regions share a level, so that the low bits of a multiple have room for the level's number.
@@ -103,7 +102,6 @@ impl Store {
     }
 
     fn loose_bucket(&self, root: u32, corner: u64) -> usize {
-        // The complement keeps roots apart from grids.
-        bucket_of_hash(fold(u64::from(!root), corner), self.bits)
+        self.buckets.of(hash_of_loose(root, corner))
     }
 }

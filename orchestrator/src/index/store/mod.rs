@@ -9,10 +9,11 @@ mod lists;
 mod look;
 mod loose;
 
+use crate::index::buckets::Buckets;
 use crate::index::entry::Entry;
 use crate::index::geometry::Geometries;
 use crate::index::grid::Grid;
-use crate::index::hash::{bucket_bits, bucket_of_hash, fold};
+use crate::index::hash::fold;
 use crate::index::pool::{NONE, Pool};
 use crate::index::root::{GRIDS, Roots};
 
@@ -53,8 +54,7 @@ pub(super) struct Store {
     pub(super) roots: Roots,
     grids: Pool<Grid>,
     /// Entries in grids, by grid and corner.
-    buckets: Vec<u32>,
-    bits: u32,
+    buckets: Buckets,
     /// How many regions look-ups have compared with what they wanted, and how many searches they made.
     #[cfg(test)]
     pub(super) compared: std::cell::Cell<usize>,
@@ -62,14 +62,12 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn new(entries: usize, arguments: usize) -> Store {
-        let bits = bucket_bits(entries);
         Store {
             entries: Pool::new(entries),
             geometries: Geometries::new(2 * entries, arguments),
             roots: Roots::new(entries),
             grids: Pool::new(entries),
-            buckets: vec![NONE; 1 << bits],
-            bits,
+            buckets: Buckets::new(entries),
             #[cfg(test)]
             compared: std::cell::Cell::new(0),
         }
@@ -88,10 +86,9 @@ impl Store {
         let Wanted { root: index, geometry, .. } = wanted;
         self.geometries.hold(geometry);
         self.roots.change(index);
-        if at_corner {
-            return self.insert_at_corner(wanted);
-        }
-        self.insert_elsewhere(wanted)
+        let entry = if at_corner { self.insert_at_corner(wanted) } else { self.insert_elsewhere(wanted) };
+        self.buckets.grow(&mut self.entries, hash_of, |entry| &mut entry.bucket_next);
+        entry
     }
 
     #[inline(never)]
@@ -203,7 +200,7 @@ impl Store {
 
     #[inline]
     fn bucket(&self, grid: u32, corner: u64) -> usize {
-        bucket_of_hash(fold(u64::from(grid), corner), self.bits)
+        self.buckets.of(hash_in_grid(grid, corner))
     }
 
     pub(super) fn clear(&mut self) {
@@ -211,6 +208,21 @@ impl Store {
         self.geometries.clear();
         self.roots.clear();
         self.grids.clear();
-        self.buckets.fill(NONE);
+        self.buckets.clear();
     }
+}
+
+#[inline]
+fn hash_in_grid(grid: u32, corner: u64) -> u64 {
+    fold(u64::from(grid), corner)
+}
+
+/// The complement keeps roots apart from grids.
+fn hash_of_loose(root: u32, corner: u64) -> u64 {
+    fold(u64::from(!root), corner)
+}
+
+/// What a listed entry is found by.
+fn hash_of(entry: &Entry) -> u64 {
+    if entry.grid == NONE { hash_of_loose(entry.root, entry.corner) } else { hash_in_grid(entry.grid, entry.corner) }
 }
