@@ -30,9 +30,9 @@ pub const DEVICE: Setting = Setting {
 pub const FORCE_GATE_OFF: Setting = Setting {
     environment: "PREWIRE_FLUSH_FORCE_GATE_OFF",
     builder: "force_gate_off",
-    accepts: "1, for yes",
-    default: "no",
-    meaning: "the schedule of a writer is chosen as if its device could not wait for a value",
+    accepts: "0 or 1",
+    default: "0",
+    meaning: "1: the schedule of a writer is chosen as if its device could not wait for a value",
 };
 
 /// All of them.

@@ -89,21 +89,40 @@ fn the_cpu_is_the_default_and_needs_nothing() {
     let auto = choose(DeviceChoice::Auto).unwrap();
     assert_eq!(auto.device_name(), "cpu");
     assert!(auto.device_reason().is_some_and(|reason| reason.contains("CUDA")), "{:?}", auto.device_reason());
-    let child = |value: &str| {
-        let program = std::env::current_exe().unwrap();
-        let arguments = ["--exact", "device_of_the_environment", "--nocapture"];
-        let output = std::process::Command::new(program).args(arguments).env("PREWIRE_FLUSH_DEVICE", value).output();
-        String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
-    };
+    let child = |value: &str| child("PREWIRE_FLUSH_DEVICE", value);
     assert!(child("cuda").contains("device cuda is unavailable"), "{}", child("cuda"));
     assert!(child("cpu").contains("runs on cpu"), "{}", child("cpu"));
     assert!(child("abacus").contains("PREWIRE_FLUSH_DEVICE"), "{}", child("abacus"));
 }
 
-/// What this process's environment chooses; printed for the test above.
+/// What [`device_of_the_environment`] prints in a process of its own with this variable.
+fn child(variable: &str, value: &str) -> String {
+    let program = std::env::current_exe().unwrap();
+    let arguments = ["--exact", "device_of_the_environment", "--nocapture"];
+    let output = std::process::Command::new(program).args(arguments).env(variable, value).output();
+    String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
+}
+
+/// A value that a variable cannot have is refused with the variable, the value and what it takes.
+#[test]
+fn a_misspelt_setting_is_no_default() {
+    for value in ["yes", "", "2", "on"] {
+        let text = child("PREWIRE_FLUSH_FORCE_GATE_OFF", value);
+        let wanted = ["invalid configuration", "PREWIRE_FLUSH_FORCE_GATE_OFF", &format!("{value:?}"), "use 0 or 1"];
+        assert!(wanted.iter().all(|part| text.contains(part)), "{value:?}: {text}");
+    }
+    for value in ["0", "1"] {
+        let text = child("PREWIRE_FLUSH_FORCE_GATE_OFF", value);
+        assert!(text.contains("runs on cpu"), "{value:?}: {text}");
+    }
+    assert!(child("PREWIRE_FLUSH_DEVICE", "gpu").contains("use cpu, cuda or auto"));
+}
+
+/// What this process's environment chooses; printed for the tests above.
 #[test]
 fn device_of_the_environment() {
-    let wanted = std::env::var("PREWIRE_FLUSH_DEVICE").ok();
+    let settings = ["PREWIRE_FLUSH_DEVICE", "PREWIRE_FLUSH_FORCE_GATE_OFF"];
+    let wanted = settings.iter().find_map(|setting| std::env::var(setting).ok());
     match Writer::create(small(), Arc::new(MemorySink::new())) {
         Ok(writer) => {
             println!("runs on {}", writer.device_name());

@@ -66,7 +66,7 @@ pub trait Sink: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// Called once before anything is written: refuses a store that already holds a node, or clears it when `overwrite`.
+    /// Called once, also for a sink of several arrays, before anything is written: refuses a store that already holds a node, or clears it when `overwrite`.
     ///
     /// # Errors
     ///

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::environment;
 use super::multi::MultiWriter;
 use super::single::Writer;
 use crate::codec::Codec;
@@ -72,7 +73,7 @@ impl WriterBuilder {
         Self::default()
     }
 
-    /// Adds an array and the sink it goes to.
+    /// Adds an array and the sink it goes to. Arrays of one store share one sink and have names of their own in it.
     #[must_use]
     pub fn array(mut self, config: ArrayConfig, sink: Arc<dyn Sink>) -> Self {
         self.arrays.push((config, sink));
@@ -144,18 +145,7 @@ impl WriterBuilder {
         if let Some(device) = &self.device {
             return Ok((Arc::clone(device), None));
         }
-        let wanted = match std::env::var("PREWIRE_FLUSH_DEVICE") {
-            Ok(name) => match name.as_str() {
-                "cpu" => DeviceChoice::Cpu,
-                "cuda" => DeviceChoice::Cuda,
-                "auto" => DeviceChoice::Auto,
-                other => {
-                    let reason = format!("{other:?} is no device; use cpu, cuda or auto");
-                    return Err(Error::invalid_config("PREWIRE_FLUSH_DEVICE", reason));
-                }
-            },
-            Err(_) => self.engine.device,
-        };
+        let wanted = environment::device(self.engine.device)?;
         let no_cuda = "no CUDA device is built into this version";
         match wanted {
             DeviceChoice::Cuda => Err(Error::DeviceUnavailable { device: "cuda".into(), reason: no_cuda.into() }),
@@ -167,13 +157,32 @@ impl WriterBuilder {
         }
     }
 
-    fn gate_forced_off(&self) -> bool {
-        self.engine.force_gate_off || std::env::var("PREWIRE_FLUSH_FORCE_GATE_OFF").is_ok_and(|value| value == "1")
+    /// Refuses arrays of one sink of which one's node would be, or hold, the other's: each would write over the other's documents.
+    fn check_places(&self) -> Result<(), Error> {
+        let inside = |name: &str, outer: &str| {
+            outer.is_empty() || name.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        for (index, (config, sink)) in self.arrays.iter().enumerate() {
+            let shared = self.arrays[..index].iter().enumerate().filter(|(_, (_, before))| Arc::ptr_eq(before, sink));
+            for (before, (other, _)) in shared {
+                let (name, taken) = (config.name(), other.name());
+                if inside(name, taken) || inside(taken, name) {
+                    let reason = format!(
+                        "{name:?} and array {before}'s {taken:?} are in one another's way on one sink; \
+                         give each a name of its own outside the other's, such as \"{before}\" and \"{index}\""
+                    );
+                    return Err(Error::invalid_config(format!("array[{index}].name"), reason));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Checks, then allocates, then touches the sinks, so that a failure leaves nothing behind.
     fn create(self, alone: bool) -> Result<(Engine, Vec<Array>), Error> {
         self.engine.validate()?;
+        self.check_places()?;
+        let force_gate_off = environment::force_gate_off(self.engine.force_gate_off)?;
         let planned = self.arrays.iter().map(|(config, sink)| self.plan(config, sink));
         let (device, device_reason) = self.choose_device()?;
         let host_memory = device.description().host_memory;
@@ -192,7 +201,6 @@ impl WriterBuilder {
             self.engine.threads_max.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let back_pressure =
             BackPressure { limit_bytes: self.engine.backpressure_bytes, wait_max: self.engine.backpressure_wait_max };
-        let force_gate_off = self.gate_forced_off();
         let staging = self.engine.staging_slot_bytes();
         let mut engine = Engine::create(device, &estimates, staging, self.mutations.clone())?;
         engine.device_reason = device_reason;
@@ -221,9 +229,14 @@ impl WriterBuilder {
                 };
                 arrays.push(Array::create(&engine, plan)?);
             }
+            // Every store is asked before any is written to: an array's documents are no reason to refuse its neighbour.
+            for (index, (_, sink)) in self.arrays.iter().enumerate() {
+                if !self.arrays[..index].iter().any(|(_, before)| Arc::ptr_eq(before, sink)) {
+                    guarded("zarr.json", || sink.prepare(self.overwrite))?;
+                }
+            }
             for array in &mut arrays {
                 let sink = Arc::clone(&array.sink);
-                guarded("zarr.json", || sink.prepare(self.overwrite))?;
                 guarded("zarr.json", || array.publisher.create(sink.as_ref()))?;
             }
             engine.bind(&mut arrays[0]).map_err(Error::from)

@@ -2,6 +2,7 @@
 
 mod appended;
 mod builder;
+mod environment;
 mod multi;
 mod single;
 mod snapshot;

@@ -10,5 +10,6 @@ mod program;
 mod pyramid;
 #[cfg(feature = "s3")]
 mod s3;
+mod shared;
 mod store;
 mod support;
