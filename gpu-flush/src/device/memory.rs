@@ -1,14 +1,17 @@
 //! Host-backed buffers for the devices that run on the host.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::views::RawView;
 use super::{Access, Accesses, Allocation, BufferId, DeviceError, Label, Memory, Role, Tag};
 
-/// Direct I/O wants its memory on a page; so does a huge copy.
+/// Direct I/O wants its memory on a page.
 const ALIGNMENT_BYTES: usize = 4096;
+/// A huge page, of which a large buffer is made where the system has them: a scatter touches many pages at once, and the first
+/// touch of a page costs more than copying it.
+const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 #[derive(Debug)]
 struct Buffer {
@@ -24,14 +27,39 @@ unsafe impl Sync for Buffer {}
 
 impl Buffer {
     fn layout(bytes: u64) -> Layout {
-        Layout::from_size_align((bytes as usize).max(1), ALIGNMENT_BYTES).unwrap_or(Layout::new::<u8>())
+        let bytes = (bytes as usize).max(1);
+        let alignment = if bytes >= 2 * HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { ALIGNMENT_BYTES };
+        Layout::from_size_align(bytes, alignment).unwrap_or(Layout::new::<u8>())
     }
+
+    /// An allocation of zeros. It is written here, so that no page is touched for the first time in the middle of a stream.
+    fn zeroed(layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the layout has a size of at least one byte.
+        let base = NonNull::new(unsafe { alloc(layout) })?;
+        Self::advise(base, layout);
+        // SAFETY: the allocation has that many bytes, and nobody else knows of it yet.
+        unsafe { base.as_ptr().write_bytes(0, layout.size()) };
+        Some(base)
+    }
+
+    /// Asks for huge pages behind a large buffer, before its first touch. A system without them goes on with small ones.
+    #[cfg(target_os = "linux")]
+    fn advise(base: NonNull<u8>, layout: Layout) {
+        let whole = layout.size() / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+        if layout.align() == HUGE_PAGE_BYTES {
+            // SAFETY: the range is inside an allocation of our own, and the advice changes no byte of it.
+            let _ignored = unsafe { libc::madvise(base.as_ptr().cast(), whole, libc::MADV_HUGEPAGE) };
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn advise(_base: NonNull<u8>, _layout: Layout) {}
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(base) = self.base {
-            // SAFETY: `base` came from `alloc_zeroed` with this same layout and is dropped once.
+            // SAFETY: `base` came from `alloc` with this same layout and is dropped once.
             unsafe { dealloc(base.as_ptr(), Self::layout(self.allocation.bytes)) }
         }
     }
@@ -115,9 +143,7 @@ impl Store {
         };
         let backed = self.backs_payload || allocation.role == Role::Control || allocation.memory == Memory::Pinned;
         let base = if backed {
-            // SAFETY: the layout has a size of at least one byte.
-            let pointer = unsafe { alloc_zeroed(Buffer::layout(allocation.bytes)) };
-            let Some(base) = NonNull::new(pointer) else {
+            let Some(base) = Buffer::zeroed(Buffer::layout(allocation.bytes)) else {
                 self.give_back(&allocation);
                 return Err(DeviceError::OutOfMemory {
                     label: allocation.label,

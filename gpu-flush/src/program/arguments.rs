@@ -12,9 +12,9 @@ use crate::dtype::DataType;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-Write an array as a sharded Zarr v3 store, with an OME-NGFF pyramid if wanted.
+prewire zarr INPUT OUTPUT [options]
 
-Usage: zarr [OPTIONS] INPUT OUTPUT
+Writes an array as a sharded Zarr v3 store, with an OME-NGFF pyramid if wanted, in fixed memory.
 
 INPUT is a .npy file, a file of raw little-endian elements, or - for standard input (a .npy stream, or raw elements when --shape is given).
 OUTPUT is the folder of the store.
@@ -129,7 +129,10 @@ impl Arguments {
             }
         }
         let [input, output] = <[PathBuf; 2]>::try_from(places).map_err(|places| {
-            ProgramError::Usage(format!("{} places given, INPUT and OUTPUT are needed; see --help", places.len()))
+            ProgramError::Usage(format!(
+                "{} places given; 'zarr' needs an input, or - for standard input, and the folder of the store",
+                places.len()
+            ))
         })?;
         parsed.codec = codec_of(&codec, level, shuffle)?;
         Ok(Command::Write(Box::new(Arguments { input, output, ..parsed })))

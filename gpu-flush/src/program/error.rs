@@ -4,13 +4,17 @@ use std::io;
 use std::path::Path;
 
 use crate::error::Error;
+use crate::settings::SETTINGS;
 
 /// An error of the command.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
-    /// The command line or the input does not fit.
+    /// The command line makes no sense, or does not fit the input.
     #[error("{0}")]
     Usage(String),
+    /// The input is malformed, or a store is in the way.
+    #[error("{0}")]
+    Input(String),
     /// Reading or writing failed.
     #[error("{place}: {source}")]
     Io {
@@ -32,14 +36,21 @@ impl ProgramError {
         ProgramError::Io { place: place.as_ref().display().to_string(), source }
     }
 
-    /// 2 when the command line is at fault, else 1.
+    /// The exit code that says what kind of thing went wrong: 1 what was written reads back differently, 2 the command line,
+    /// 3 the run, 4 a file or other input, 5 a setting of the environment.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            ProgramError::Usage(_) | ProgramError::Flush(Error::InvalidConfig { .. } | Error::AlreadyExists { .. }) => {
-                2
+            ProgramError::Verify(_) => 1,
+            ProgramError::Flush(Error::InvalidConfig { field, .. })
+                if SETTINGS.iter().any(|setting| setting.environment == field) =>
+            {
+                5
             }
-            _ => 1,
+            // A budget comes from the command line, and so does everything else of a configuration.
+            ProgramError::Usage(_) | ProgramError::Flush(Error::InvalidConfig { .. } | Error::OutOfMemory { .. }) => 2,
+            ProgramError::Input(_) | ProgramError::Io { .. } | ProgramError::Flush(Error::SinkFailed { .. }) => 4,
+            ProgramError::Flush(_) => 3,
         }
     }
 }
@@ -53,7 +64,7 @@ impl From<lexopt::Error> for ProgramError {
 /// Names the option that helps when the store exists.
 pub(super) fn existing(error: Error) -> ProgramError {
     match error {
-        Error::AlreadyExists { path } => ProgramError::Usage(format!(
+        Error::AlreadyExists { path } => ProgramError::Input(format!(
             "{path} already holds a Zarr node; give another name, or --overwrite to replace it"
         )),
         other => other.into(),

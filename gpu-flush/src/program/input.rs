@@ -60,7 +60,7 @@ impl Input {
     }
 
     fn npy(name: String, mut source: Box<dyn Read>, arguments: &Arguments) -> Result<Self, ProgramError> {
-        let refused = |reason: String| ProgramError::Usage(format!("{name}: {reason}"));
+        let refused = |reason: String| ProgramError::Input(format!("{name}: {reason}"));
         let mut exactly = |length: usize| {
             let mut bytes = vec![0; length];
             source.read_exact(&mut bytes).map(|()| bytes).map_err(|error| ProgramError::io(&name, error))
@@ -76,7 +76,7 @@ impl Input {
         }
         let header = exactly(length)?;
         let header = parse_header(&String::from_utf8_lossy(&header)).map_err(refused)?;
-        let refused = |reason: String| ProgramError::Usage(format!("{name}: {reason}"));
+        let refused = |reason: String| ProgramError::Input(format!("{name}: {reason}"));
         if header.fortran_order {
             return Err(refused("the array is in Fortran order; save it with numpy.ascontiguousarray".into()));
         }
@@ -119,7 +119,7 @@ impl Input {
         let size = self.dtype.size_bytes();
         if !length.is_multiple_of(size) {
             let message = format!("{} ends inside an element of {size} B; check --dtype", self.name);
-            return Err(ProgramError::Usage(message));
+            return Err(ProgramError::Input(message));
         }
         Ok(length)
     }
@@ -128,7 +128,7 @@ impl Input {
     pub(super) fn check_complete(&self, bytes: u64) -> Result<(), ProgramError> {
         match self.total_bytes.filter(|&total| self.shape[0] > 0 && total != bytes) {
             None => Ok(()),
-            Some(total) => Err(ProgramError::Usage(format!("{} ended after {bytes} of {total} B", self.name))),
+            Some(total) => Err(ProgramError::Input(format!("{} ended after {bytes} of {total} B", self.name))),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The command that writes a file or a pipe as a Zarr store.
 //!
-//! `zarr INPUT OUT.zarr` takes a `.npy` file, raw elements with `--shape` and `--dtype`, or standard input. Whoever owns `main`
-//! calls [`run`] with the arguments behind the command's name.
+//! `prewire zarr INPUT OUT.zarr` takes a `.npy` file, raw elements with `--shape` and `--dtype`, or standard input. The program
+//! `prewire` calls [`run`] with the arguments behind the command's name.
 
 mod arguments;
 mod error;

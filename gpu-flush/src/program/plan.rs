@@ -4,7 +4,7 @@ use super::ProgramError;
 use super::arguments::Arguments;
 use super::input::Input;
 use crate::config::{ArrayConfig, Dimension, EngineConfig};
-use crate::geometry::{AdviceRequest, DimensionRatio, advise};
+use crate::geometry::{AdviceRequest, ArrayGeometry, DimensionRatio, advise};
 use crate::writer::memory_estimate;
 
 /// A batch that keeps two cores busy without taking much memory.
@@ -51,10 +51,16 @@ pub(super) fn plan(arguments: &Arguments, input: &Input, page_bytes: usize) -> R
     fit(Plan { config, engine }, budget_bytes, page_bytes)
 }
 
-/// Halves the batch until everything fits the budget.
+/// Takes no more epochs to a batch than will come, and halves it until everything fits the budget.
 fn fit(mut plan: Plan, budget_bytes: u64, page_bytes: usize) -> Result<Plan, ProgramError> {
+    let geometry = ArrayGeometry::new(&plan.config, 1)?;
+    let to_come = geometry.input_limit_elements.map(|limit| limit.div_ceil(geometry.epoch_input_elements));
     loop {
         let estimate = memory_estimate(&plan.config, &plan.engine, page_bytes)?;
+        if let Some(to_come) = to_come.filter(|to_come| u64::from(estimate.epochs_per_batch) > *to_come) {
+            plan.engine.epochs_per_batch = Some(to_come as u32);
+            continue;
+        }
         if estimate.total_bytes() <= budget_bytes {
             plan.engine.memory_budget_bytes = Some(budget_bytes);
             return Ok(plan);

@@ -110,7 +110,7 @@ fn an_existing_store_stays_unless_overwriting_is_asked_for() {
     zarr("", &input, &output).unwrap();
     let before = files(&output);
     let error = zarr("--codec none", &input, &output).unwrap_err();
-    assert!(error.exit_code() == 2 && error.to_string().contains("--overwrite"), "{error}");
+    assert!(error.exit_code() == 4 && error.to_string().contains("--overwrite"), "{error}");
     assert!(files(&output) == before);
     zarr("--codec none --overwrite", &input, &output).unwrap();
     assert!(files(&output) != before);
@@ -146,6 +146,7 @@ fn what_cannot_work_is_said_before_anything_is_written() {
         let error = zarr(options, &input, &output).expect_err(options);
         let text = error.to_string();
         assert!(wanted.iter().all(|part| text.contains(part)), "{options}: {text}");
+        assert_eq!(error.exit_code(), 2, "{options}: {text}");
         assert!(!output.exists(), "{options}");
     }
     for (bytes, wanted) in [
@@ -157,14 +158,14 @@ fn what_cannot_work_is_said_before_anything_is_written() {
         (b"\x93NUMPY\x01\x00\xFF\xFF{".to_vec(), "refused"),
     ] {
         fs::write(&input, bytes).unwrap();
-        let error = zarr("", &input, &output).expect_err(wanted).to_string();
-        assert!(error.contains(wanted), "{wanted}: {error}");
+        let error = zarr("", &input, &output).expect_err(wanted);
+        assert!(error.to_string().contains(wanted) && error.exit_code() == 4, "{wanted}: {error}");
     }
     let short = npy("<u2", "False", "(9, 40, 50)", &camera()[..1000]);
     fs::write(&input, short).unwrap();
     let error = zarr("", &input, &output).unwrap_err().to_string();
     assert!(error.contains("1000") && error.contains("36000"), "{error}");
-    assert!(zarr("", Path::new("/no/such/file"), &output).unwrap_err().exit_code() == 1);
+    assert!(zarr("", Path::new("/no/such/file"), &output).unwrap_err().exit_code() == 4);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::exit::Failure;
 use super::machine::{Machine, number, text};
 use crate::workloads::Kind;
 use lexopt::prelude::*;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What the user wants.
@@ -16,6 +17,8 @@ pub(super) enum Command {
     Run(RunOptions),
     Replay(ReplayOptions),
     Record(RecordOptions),
+    /// What stands behind `zarr`.
+    Zarr(Vec<OsString>),
 }
 
 /// A workload with its sizes and data.
@@ -71,9 +74,10 @@ pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Command, Failure> {
         "run" => return run(parser),
         "replay" => return replay(parser),
         "record" => return record(parser),
+        "zarr" => return zarr(parser),
         _ => {
             return Err(Failure::Usage(format!(
-                "'{name}' is no command; there are run, replay, record, info and help"
+                "'{name}' is no command; there are run, replay, record, zarr, info and help"
             )));
         }
     };
@@ -226,6 +230,15 @@ fn replay(mut parser: lexopt::Parser) -> Result<Command, Failure> {
     Ok(Command::Replay(options))
 }
 
+/// Everything behind the name is the writer's own, but for help, which looks alike everywhere.
+fn zarr(mut parser: lexopt::Parser) -> Result<Command, Failure> {
+    let arguments: Vec<OsString> = parser.raw_args()?.collect();
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        return Ok(Command::Help(Some("zarr".into())));
+    }
+    Ok(Command::Zarr(arguments))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,6 +304,7 @@ mod tests {
             ("help", None),
             ("help run", Some("run")),
             ("run gemm -h", Some("run")),
+            ("zarr in out --help", Some("zarr")),
             ("info --help", Some("info")),
         ] {
             let Ok(Command::Help(found)) = parsed(line) else { panic!("{line}") };

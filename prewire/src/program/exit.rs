@@ -1,6 +1,7 @@
 //! How the program ends: the exit code says what kind of thing went wrong, the message says what.
 
 use prewire::{BuildError, Failed};
+use prewire_gpu_flush::program::ProgramError;
 use std::process::ExitCode;
 
 /// What the program ends with.
@@ -34,6 +35,8 @@ pub(super) enum Failure {
     #[error("{0}\ntry 'prewire help'")]
     Usage(String),
     #[error("{0}")]
+    Check(String),
+    #[error("{0}")]
     Input(String),
     #[error("{0}")]
     Setting(String),
@@ -47,6 +50,7 @@ impl Failure {
     pub(super) fn status(&self) -> Status {
         match self {
             Failure::Usage(_) => Status::Usage,
+            Failure::Check(_) => Status::CheckFailed,
             Failure::Input(_) => Status::Input,
             Failure::Setting(_) => Status::Setting,
             Failure::Run { .. } => Status::Run,
@@ -64,6 +68,20 @@ impl From<lexopt::Error> for Failure {
 impl From<Failed> for Failure {
     fn from(failed: Failed) -> Self {
         Failure::Run { code: failed.error.code().map(|code| code.number()), text: failed.error.to_string() }
+    }
+}
+
+impl From<ProgramError> for Failure {
+    fn from(error: ProgramError) -> Self {
+        let text = error.to_string();
+        match (error.exit_code(), error) {
+            (_, ProgramError::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Failure::Closed,
+            (1, _) => Failure::Check(text),
+            (2, _) => Failure::Usage(text),
+            (4, _) => Failure::Input(text),
+            (5, _) => Failure::Setting(text),
+            _ => Failure::Run { code: None, text },
+        }
     }
 }
 

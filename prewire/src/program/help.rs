@@ -5,11 +5,12 @@ use super::output::Output;
 use crate::workloads::KINDS;
 
 const GENERAL: &str = "\
-Runs graphs of tasks on a simulated accelerator chip, checks the results and shows where the time went.
+Runs graphs of tasks on a simulated accelerator chip, checks the results and shows where the time went; writes arrays as sharded Zarr v3.
 
     prewire run WORKLOAD       run a computation and check its result: attention, cholesky, gemm
     prewire replay FILE        run a recorded graph; - reads it from standard input
     prewire record WORKLOAD    write a computation's graph
+    prewire zarr INPUT OUTPUT  write a .npy file, raw elements or a pipe as a sharded Zarr v3 store
     prewire info               chips, limits, settings in force
     prewire help COMMAND       the options of a command
 
@@ -69,12 +70,13 @@ pub(super) fn print(topic: Option<String>, output: &mut Output) -> Result<(), Fa
             output.line(MACHINE)?;
             workloads(output)
         }
+        Some("zarr") => output.line(prewire_gpu_flush::program::HELP.trim_end()),
         Some("info") => {
             output.line("prewire info\n\nPrints the chips, the limits, and the settings with the values in force.")
         }
-        Some(other) => {
-            Err(Failure::Usage(format!("there is no help about '{other}'; commands are run, replay, record and info")))
-        }
+        Some(other) => Err(Failure::Usage(format!(
+            "there is no help about '{other}'; commands are run, replay, record, zarr and info"
+        ))),
     }
 }
 

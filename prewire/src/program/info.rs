@@ -45,14 +45,17 @@ pub(super) fn print(output: &mut Output) -> Result<(), Failure> {
         output.line(format_args!("  {what:<30}{limit}"))?;
     }
     output.line("\nsettings (environment variable: value in force, meaning, values)")?;
-    for setting in SETTINGS {
-        let given = std::env::var_os(setting.environment);
-        let value = match &given {
+    let settings =
+        SETTINGS.iter().map(|setting| (setting.environment, setting.default, setting.meaning, setting.accepts));
+    let flush = prewire_gpu_flush::settings::SETTINGS;
+    let flush = flush.iter().map(|setting| (setting.environment, setting.default, setting.meaning, setting.accepts));
+    for (environment, default, meaning, accepts) in settings.chain(flush) {
+        let value = match std::env::var_os(environment) {
             Some(value) => format!("{} (from the environment)", value.to_string_lossy()),
-            None => format!("{} (default)", setting.default),
+            None => format!("{default} (default)"),
         };
-        output.line(format_args!("  {:<26}{value}", setting.environment))?;
-        output.line(format_args!("  {:<26}{}; {}", "", setting.meaning, setting.accepts))?;
+        output.line(format_args!("  {environment:<29}{value}"))?;
+        output.line(format_args!("  {:<29}{meaning}; {accepts}", ""))?;
     }
     // A value that no run would accept is worth a word here.
     if let Err(error) = prewire::Runtime::builder().clusters(1).single_thread(true).build() {

@@ -11,6 +11,7 @@ mod record;
 mod replay;
 mod report;
 mod run;
+mod zarr;
 
 use arguments::Command;
 use exit::{Failure, Status};
@@ -44,5 +45,6 @@ fn execute(command: Command, output: &mut Output) -> Result<Status, Failure> {
         Command::Run(options) => run::execute(&options, output),
         Command::Replay(options) => replay::execute(&options, output),
         Command::Record(options) => record::execute(&options, output).map(|()| Status::Success),
+        Command::Zarr(arguments) => zarr::execute(arguments, output).map(|()| Status::Success),
     }
 }
