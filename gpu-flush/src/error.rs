@@ -61,12 +61,16 @@ pub enum Error {
         reason: String,
     },
     /// The codec cannot compress at the level asked for on this device.
-    #[error("codec {codec} has no level {level} on device {device}; use level 0 (its default) or another device")]
+    #[error(
+        "codec {codec} has no level {level} on device {device}; use level {default} (its default) or another device"
+    )]
     LevelUnsupported {
         /// The codec's name.
         codec: String,
         /// The level asked for.
         level: i32,
+        /// The level that the device takes.
+        default: i32,
         /// The device's name.
         device: String,
     },
@@ -88,18 +92,31 @@ pub enum Error {
     },
     /// The memory budget does not hold the smallest pipeline, or an allocation failed.
     #[error(
-        "out of memory: {need_bytes} B needed, {limit_bytes} B allowed; the largest buffer is {largest} with {largest_bytes} B"
+        "out of memory: {need_bytes} B needed, {limit_bytes} B allowed; the largest buffer is {largest} with {largest_bytes} B{}",
+        remedy(*need_bytes, *smallest_bytes)
     )]
     OutOfMemory {
         /// What the configuration needs.
         need_bytes: u64,
         /// What was allowed.
         limit_bytes: u64,
+        /// The smallest budget that works: what batches of one epoch need. `None` where an allocation failed.
+        smallest_bytes: Option<u64>,
         /// The name of the largest buffer.
         largest: String,
         /// Its size.
         largest_bytes: u64,
     },
+}
+
+fn remedy(need_bytes: u64, smallest_bytes: Option<u64>) -> String {
+    match smallest_bytes {
+        None => String::new(),
+        Some(smallest) if smallest < need_bytes => {
+            format!("; allow that much, or {smallest} B, which hold batches of one epoch")
+        }
+        Some(_) => "; allow that much, the least that holds a batch, or take smaller chunks".to_owned(),
+    }
 }
 
 impl Error {

@@ -94,6 +94,16 @@ impl CodecConfig {
         }
     }
 
+    /// The level that means "as the codec sees fit".
+    #[must_use]
+    pub const fn default_level(self) -> i32 {
+        match self {
+            CodecConfig::None | CodecConfig::Zstd { .. } => 0,
+            CodecConfig::Lz4 { .. } => 1,
+            CodecConfig::Blosc { .. } => 5,
+        }
+    }
+
     /// Whether chunks pass through unchanged.
     #[must_use]
     pub const fn is_passthrough(self) -> bool {

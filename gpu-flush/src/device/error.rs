@@ -67,6 +67,7 @@ impl From<DeviceError> for crate::error::Error {
     fn from(error: DeviceError) -> Self {
         match error {
             DeviceError::OutOfMemory { label, bytes, available } => Self::OutOfMemory {
+                smallest_bytes: None,
                 need_bytes: bytes,
                 limit_bytes: available,
                 largest: label.to_string(),

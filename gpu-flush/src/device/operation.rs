@@ -18,6 +18,8 @@ pub struct Description {
     pub value_wait: bool,
     /// Payload bytes exist. Where false, only sizes, offsets and tables are computed.
     pub moves_bytes: bool,
+    /// Its codecs compress at the level asked for. Where false they have one way to compress, and only their default level is taken.
+    pub codec_levels: bool,
 }
 
 /// Where a buffer lives.

@@ -44,13 +44,31 @@ impl SteppedDevice {
     /// With real memory, apart from the host's.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self::with(Description { name: "stepped", host_memory: false, value_wait: true, moves_bytes: true }, seed)
+        Self::with(
+            Description {
+                name: "stepped",
+                host_memory: false,
+                value_wait: true,
+                moves_bytes: true,
+                codec_levels: true,
+            },
+            seed,
+        )
     }
 
     /// Without payload bytes.
     #[must_use]
     pub fn byteless(seed: u64) -> Self {
-        Self::with(Description { name: "byteless", host_memory: false, value_wait: true, moves_bytes: false }, seed)
+        Self::with(
+            Description {
+                name: "byteless",
+                host_memory: false,
+                value_wait: true,
+                moves_bytes: false,
+                codec_levels: true,
+            },
+            seed,
+        )
     }
 
     /// With chosen properties.

@@ -79,7 +79,9 @@ impl MemoryEstimate {
     pub fn exceeds(&self, limit_bytes: u64) -> Error {
         let (largest, largest_bytes) =
             self.largest().map_or(("nothing", 0), |buffer| (buffer.name, buffer.bytes * buffer.count));
-        Error::OutOfMemory { need_bytes: self.total_bytes(), limit_bytes, largest: largest.to_owned(), largest_bytes }
+        let (need_bytes, largest) = (self.total_bytes(), largest.to_owned());
+        let smallest_bytes = (self.epochs_per_batch == 1).then_some(need_bytes);
+        Error::OutOfMemory { need_bytes, limit_bytes, smallest_bytes, largest, largest_bytes }
     }
 
     /// Number of instances of the buffer called `name`; 0 when there is none.

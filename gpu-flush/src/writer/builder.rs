@@ -7,7 +7,7 @@ use super::multi::MultiWriter;
 use super::single::Writer;
 use crate::codec::Codec;
 use crate::config::{ArrayConfig, DeviceChoice, EngineConfig};
-use crate::device::{CompressContexts, CpuDevice, Device};
+use crate::device::{CompressContexts, CpuDevice, Description, Device};
 use crate::edges::Mutations;
 use crate::error::Error;
 use crate::geometry::{ArrayGeometry, CodecBounds, MemoryEstimate, Placement, estimate_memory};
@@ -186,6 +186,9 @@ impl WriterBuilder {
         let planned = self.arrays.iter().map(|(config, sink)| self.plan(config, sink));
         let (device, device_reason) = self.choose_device()?;
         let host_memory = device.description().host_memory;
+        for (config, _) in &self.arrays {
+            check_level(config, &device.description())?;
+        }
         if self.mutations.any() && device.description().name == "cpu" {
             return Err(Error::invalid_config(
                 "mutations",
@@ -195,7 +198,7 @@ impl WriterBuilder {
         let planned = planned
             .map(|planned| planned.map(|plan| plan.estimated(&self.engine, host_memory)))
             .collect::<Result<Vec<_>, _>>()?;
-        self.check_budget(&planned)?;
+        self.check_budget(&planned, host_memory)?;
         let estimates: Vec<MemoryEstimate> = planned.iter().map(|plan| plan.estimate.clone()).collect();
         let workers =
             self.engine.threads_max.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -266,19 +269,21 @@ impl WriterBuilder {
         })
     }
 
-    fn check_budget(&self, planned: &[Planned]) -> Result<(), Error> {
+    fn check_budget(&self, planned: &[Planned], host_memory: bool) -> Result<(), Error> {
         let Some(limit_bytes) = self.engine.memory_budget_bytes else { return Ok(()) };
-        let shared = shared_bytes(planned);
-        let own: u64 = planned.iter().map(|plan| own_bytes(&plan.estimate)).sum();
-        let need_bytes = shared + own;
+        let estimates: Vec<_> = planned.iter().map(|plan| &plan.estimate).collect();
+        let need_bytes = shared_and_own_bytes(&estimates);
         if need_bytes <= limit_bytes {
             return Ok(());
         }
         let largest =
             planned.iter().filter_map(|plan| plan.estimate.largest()).max_by_key(|buffer| buffer.bytes * buffer.count);
+        let smallest = EngineConfig { epochs_per_batch: Some(1), ..self.engine.clone() };
+        let smallest: Vec<_> = planned.iter().map(|plan| plan.estimate_with(&smallest, host_memory)).collect();
         Err(Error::OutOfMemory {
             need_bytes,
             limit_bytes,
+            smallest_bytes: Some(shared_and_own_bytes(&smallest.iter().collect::<Vec<_>>())),
             largest: largest.map_or_else(String::new, |buffer| buffer.name.to_owned()),
             largest_bytes: largest.map_or(0, |buffer| buffer.bytes * buffer.count),
         })
@@ -291,23 +296,35 @@ fn own_bytes(estimate: &MemoryEstimate) -> u64 {
     estimate.buffers.iter().filter(|buffer| OWN.contains(&buffer.name)).map(|buffer| buffer.bytes * buffer.count).sum()
 }
 
-/// Bytes of the buffers that all arrays share: the largest of each.
-fn shared_bytes(planned: &[Planned]) -> u64 {
-    let Some(first) = planned.first() else { return 0 };
-    let names = first.estimate.buffers.iter().filter(|buffer| !OWN.contains(&buffer.name));
-    names
-        .map(|buffer| {
-            let bytes = planned.iter().map(|plan| plan.estimate.bytes_of(buffer.name)).max().unwrap_or(0);
-            let count = planned.iter().map(|plan| plan.estimate.count_of(buffer.name)).max().unwrap_or(0);
-            bytes * count
-        })
-        .sum()
+/// Bytes of the buffers that all arrays share, the largest of each, and of what each has for itself.
+fn shared_and_own_bytes(estimates: &[&MemoryEstimate]) -> u64 {
+    let Some(first) = estimates.first() else { return 0 };
+    let names = first.buffers.iter().map(|buffer| buffer.name).filter(|name| !OWN.contains(name));
+    let shared = names.map(|name| {
+        let bytes = estimates.iter().map(|estimate| estimate.bytes_of(name)).max().unwrap_or(0);
+        let count = estimates.iter().map(|estimate| estimate.count_of(name)).max().unwrap_or(0);
+        bytes * count
+    });
+    shared.chain(estimates.iter().map(|estimate| own_bytes(estimate))).sum()
+}
+
+/// Refuses a level that the device's codec would not honour.
+fn check_level(config: &ArrayConfig, device: &Description) -> Result<(), Error> {
+    let codec = config.codec();
+    if device.codec_levels || codec.level() == codec.default_level() {
+        return Ok(());
+    }
+    let (level, default) = (codec.level(), codec.default_level());
+    Err(Error::LevelUnsupported { codec: codec.name().into(), level, default, device: device.name.into() })
 }
 
 impl Planned {
+    fn estimate_with(&self, engine: &EngineConfig, host_memory: bool) -> MemoryEstimate {
+        estimate(&self.config, &self.geometry, engine, &self.codec, self.sink.page_bytes(), host_memory)
+    }
+
     fn estimated(self, engine: &EngineConfig, host_memory: bool) -> Self {
-        let page_bytes = self.sink.page_bytes();
-        let estimate = estimate(&self.config, &self.geometry, engine, &self.codec, page_bytes, host_memory);
+        let estimate = self.estimate_with(engine, host_memory);
         debug_assert!(estimate.bytes(Placement::Host) < u64::MAX);
         Self { estimate, ..self }
     }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use prewire_gpu_flush::config::{BloscCompressor, BloscShuffle};
+use prewire_gpu_flush::device::{Description, Device, SteppedDevice};
 use prewire_gpu_flush::geometry::BatchLayout;
 use prewire_gpu_flush::shard::ShardIndex;
 use prewire_gpu_flush::sink::MemorySink;
-use prewire_gpu_flush::writer::memory_estimate;
+use prewire_gpu_flush::writer::{WriterBuilder, memory_estimate};
 use prewire_gpu_flush::{ArrayConfig, CodecConfig, DataType, EngineConfig, Error};
 
 use crate::support::{Objects, chunk, create, dimension, document, engine, read, stored, words, write};
@@ -260,4 +261,57 @@ fn lz4_is_written_as_numcodecs_reads_it() {
         assert!(read(&objects, "").bytes == input);
     }
     assert!(warned(CodecConfig::Zstd { level: 1 }).1.is_empty());
+}
+
+/// Claims FLUSH-021.
+#[test]
+fn a_level_is_honoured_or_refused() {
+    // Runs of words that repeat at a distance: a patient search finds more of them.
+    let noise = random(64 << 10);
+    let input: Vec<u8> = (0..128 << 10)
+        .flat_map(|at: usize| {
+            let from = (at / 24 * 7919 + at % 24) % (noise.len() / 2) * 2;
+            [noise[from] & 0x1F, noise[from + 1] & 0x03]
+        })
+        .collect();
+    let config = |level| {
+        let dimensions = vec![dimension("t", 1, 1), dimension("y", 256, 256), dimension("x", 512, 512)];
+        ArrayConfig::builder(DataType::U16).dimensions(dimensions).codec(CodecConfig::Zstd { level }).build().unwrap()
+    };
+    let recorded = |objects: &Objects| {
+        let codec = &document(objects, "")["codecs"][0]["configuration"]["codecs"][1];
+        assert_eq!(codec["name"], "zstd");
+        codec["configuration"]["level"].as_i64().unwrap()
+    };
+    let sizes = [1, 19].map(|level| {
+        let objects = stored(&config(level), 1, &input);
+        assert_eq!(recorded(&objects), i64::from(level));
+        assert_eq!(read(&objects, "").bytes, input);
+        stored_chunks(&objects, 1)[0].len()
+    });
+    assert!(input.len() == 256 << 10 && sizes[1] < sizes[0], "levels 1 and 19 give {sizes:?} B");
+
+    // A device whose codecs have one way to compress takes the default and nothing else.
+    let description = SteppedDevice::new(1).description();
+    let on_such_a_device = |level, sink: &MemorySink| {
+        let device = SteppedDevice::with(Description { codec_levels: false, ..description }, 1);
+        WriterBuilder::new()
+            .array(config(level), Arc::new(sink.clone()))
+            .engine(engine(1))
+            .device(Arc::new(device))
+            .build()
+    };
+    let sink = MemorySink::new();
+    let error = on_such_a_device(19, &sink).unwrap_err();
+    assert!(
+        matches!(&error, Error::LevelUnsupported { codec, level: 19, default: 0, device }
+            if codec == "zstd" && device == "stepped"),
+        "{error}"
+    );
+    assert!(["zstd", "19", "stepped", "level 0"].iter().all(|part| error.to_string().contains(part)), "{error}");
+    assert!(sink.objects().is_empty(), "a refused writer leaves no file");
+    let mut writer = on_such_a_device(0, &sink).unwrap();
+    assert!(writer.append(&input).unwrap().rest.is_empty());
+    writer.close().unwrap();
+    assert_eq!((recorded(&sink.objects()), read(&sink.objects(), "").bytes), (0, input));
 }

@@ -198,7 +198,7 @@ impl ShardFile for LateFile {
     }
 }
 
-/// Claims FLUSH-055: the sink holds a pointer until its fence is waited for, which is later than any fixed time.
+/// The sink holds a pointer until its fence is waited for, which is later than any fixed time.
 #[test]
 fn zero_copy_writes_are_stable_until_their_fence() {
     let config = frames(8, 128, 64, 1, CodecConfig::None);

@@ -197,7 +197,7 @@ impl CpuDevice {
 
 impl Device for CpuDevice {
     fn description(&self) -> Description {
-        Description { name: "cpu", host_memory: true, value_wait: true, moves_bytes: true }
+        Description { name: "cpu", host_memory: true, value_wait: true, moves_bytes: true, codec_levels: true }
     }
 
     fn create_stream(&self, name: &'static str) -> Result<StreamId, DeviceError> {

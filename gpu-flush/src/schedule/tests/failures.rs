@@ -124,11 +124,25 @@ fn creation_fails_cleanly_wherever_it_fails() {
     let need = builder(u64::MAX).build().unwrap().memory().total_bytes();
     let error = builder(need - 1).build().unwrap_err();
     assert!(
-        matches!(&error, Error::OutOfMemory { need_bytes, limit_bytes, largest, largest_bytes }
+        matches!(&error, Error::OutOfMemory { need_bytes, limit_bytes, largest, largest_bytes, .. }
             if *need_bytes == need && *limit_bytes == need - 1 && !largest.is_empty() && *largest_bytes > 0),
         "{error}"
     );
     drop(builder(need).build().unwrap());
+
+    // The error names the smallest budget that works, and that one does.
+    let refused = |limit: u64, epochs| {
+        let engine = EngineConfig { memory_budget_bytes: Some(limit), epochs_per_batch: epochs, ..engine() };
+        let several = WriterBuilder::new().array(config(2, CodecConfig::None), Arc::new(MemorySink::with_pages(4096)));
+        several.array(config(1, CodecConfig::None), Arc::new(MemorySink::new())).engine(engine).build_multi().err()
+    };
+    let Some(error) = refused(1000, Some(7)) else { panic!("1000 B hold seven epochs") };
+    let Error::OutOfMemory { need_bytes, smallest_bytes: Some(smallest), .. } = error else { panic!("{error}") };
+    assert!(smallest < need_bytes && error.to_string().contains(&format!("or {smallest} B")), "{error}");
+    assert!(
+        matches!(refused(smallest - 1, Some(1)), Some(Error::OutOfMemory { need_bytes, .. }) if need_bytes == smallest)
+    );
+    assert!(refused(smallest, Some(1)).is_none());
 }
 
 /// Claims FLUSH-091.
