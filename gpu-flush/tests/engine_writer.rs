@@ -294,3 +294,45 @@ fn the_cpu_equals_plain_loops() {
     }
     assert_eq!(dtypes.len(), 11, "every data type was drawn, f16 among them");
 }
+
+/// Without a codec the CPU scatters into the shards and packs nothing; a device with memory of its own scatters to a pool and packs.
+/// Both give the same files: ragged edges, edge shards with fewer chunks, tails carried from batch to batch, partial batches.
+#[test]
+fn scattering_into_shards_gives_what_packing_gives() {
+    use prewire_gpu_flush::device::{CpuDevice, Device, SteppedDevice};
+    use prewire_gpu_flush::writer::WriterBuilder;
+    let mut state = 0x5DEE_CE66_D1CE_4E5Du64;
+    let mut below = move |limit: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % limit
+    };
+    for case in 0..80 {
+        let rank = 1 + below(4) as usize;
+        let mut dimensions = vec![Dimension::unbounded("t").chunk(1 + below(3)).chunks_per_shard(1 + below(5))];
+        for name in ["z", "y", "x"].into_iter().take(rank) {
+            let dimension = Dimension::bounded(name, 1 + below(40)).chunk(2 + below(14));
+            dimensions.push(dimension.chunks_per_shard(below(4)));
+        }
+        let frame: u64 = dimensions[1..].iter().map(|dimension| dimension.size).product();
+        let dtype = [DataType::U8, DataType::U16, DataType::F32, DataType::U64][below(4) as usize];
+        let config = ArrayConfig::builder(dtype).dimensions(dimensions).build().unwrap();
+        let bytes = frame * (1 + below(17)) * dtype.size_bytes() as u64;
+        let input: Vec<u8> = (0..bytes).map(|at| (at * 31 + at / 251 + 1) as u8 | 1).collect();
+        let (page_bytes, step) = ([0, 4096][case % 2], dtype.size_bytes() * (1 + below(3000) as usize));
+        let settings = EngineConfig::default().epochs_per_batch(1 + below(4) as u32).staging_bytes(65_536);
+        let devices: [Arc<dyn Device>; 2] =
+            [Arc::new(CpuDevice::new(Some(2)).unwrap()), Arc::new(SteppedDevice::new(case as u64))];
+        let stores = devices.map(|device| {
+            let sink = MemorySink::with_pages(page_bytes);
+            let builder = WriterBuilder::new().array(config.clone(), Arc::new(sink.clone())).device(device);
+            let mut writer = builder.engine(settings.clone()).build().unwrap();
+            for slice in input.chunks(step) {
+                assert!(writer.append(slice).unwrap().rest.is_empty());
+            }
+            writer.close().unwrap();
+            sink.objects()
+        });
+        assert!(stores[0] == stores[1], "case {case}: {config:?}, pages of {page_bytes} B");
+        assert!(stores[0].keys().any(|key| key.starts_with("c/")));
+    }
+}

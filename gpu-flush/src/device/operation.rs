@@ -209,7 +209,7 @@ pub enum Payload {
     Copy,
     /// Writes a run of input elements to their places in the chunk pool.
     Scatter(kernels::Scatter),
-    /// Writes zeros where the elements of one epoch would go, from the given one on. \[0\] is the epoch's region.
+    /// Writes zeros where the elements of one epoch would go, from the given one on. \[0\] is the epoch's region, or a whole batch of shards.
     ZeroRest(kernels::Scatter),
     /// Copies level 0 of one epoch from the row-major buffer into the chunk pool.
     LevelScatter(kernels::LevelScatter),

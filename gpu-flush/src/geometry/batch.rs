@@ -54,15 +54,28 @@ pub struct BatchTables<'a> {
 }
 
 impl BatchLayout {
-    /// A layout with room for batches of `epochs` epochs.
+    /// A layout with room for batches of `epochs` epochs, packed: without pages one chunk stands right behind the other.
     #[must_use]
     pub fn new(geometry: &ArrayGeometry, epochs: u32, chunk_bytes_max: usize, page_bytes: usize) -> Self {
+        Self::with_regions(geometry, epochs, chunk_bytes_max, page_bytes, false)
+    }
+
+    /// As [`BatchLayout::new`]; with `regions` each shard has a region of its own also for a sink without pages, so that a chunk's
+    /// place does not depend on how many epochs the batch will have.
+    #[must_use]
+    pub fn with_regions(
+        geometry: &ArrayGeometry,
+        epochs: u32,
+        chunk_bytes_max: usize,
+        page_bytes: usize,
+        regions: bool,
+    ) -> Self {
         let shard_capacities = geometry
             .levels
             .iter()
             .map(|level| {
                 let active = u64::from(super::active_epochs_max(level.period, epochs));
-                shard_capacity(level, active, chunk_bytes_max, page_bytes)
+                if page_bytes == 0 && !regions { 0 } else { shard_capacity(level, active, chunk_bytes_max, page_bytes) }
             })
             .collect();
         let levels = geometry
@@ -139,7 +152,7 @@ impl BatchLayout {
         self.levels.iter().map(|batch| batch.chunks).sum()
     }
 
-    /// First byte of inner shard `shard` of `level` in the aggregate buffer of a page-aligned sink.
+    /// First byte of inner shard `shard` of `level` in the aggregate buffer, where shards have regions of their own.
     #[must_use]
     pub fn shard_offset(&self, level: usize, shard: u64) -> u64 {
         self.levels[level].segment_offset + shard * self.shard_capacities[level]
@@ -167,11 +180,8 @@ impl BatchLayout {
     }
 }
 
-/// Bytes a shard's region needs in a page-aligned aggregate buffer: the worst batch behind a carried tail; 0 for a sink without pages.
+/// Bytes a shard's region needs: the worst batch, behind a carried tail where there are pages.
 fn shard_capacity(level: &LevelGeometry, active: u64, chunk_bytes_max: usize, page_bytes: usize) -> u64 {
-    if page_bytes == 0 {
-        return 0;
-    }
     let page = page_bytes as u64;
-    (active * level.inner_chunks_per_shard * chunk_bytes_max as u64 + page).next_multiple_of(page)
+    (active * level.inner_chunks_per_shard * chunk_bytes_max as u64 + page).next_multiple_of(page.max(1))
 }

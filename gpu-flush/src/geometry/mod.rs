@@ -10,6 +10,7 @@ mod batch;
 mod epochs;
 mod index;
 mod level;
+mod places;
 mod plan;
 mod scatter;
 mod sizing;
@@ -25,8 +26,10 @@ pub use batch::{BatchLayout, BatchTables, LevelBatch};
 pub use epochs::{EPOCHS_PER_BATCH_MAX, active_epochs_max, emits_at, epochs_per_batch};
 pub use index::{ravel, unravel};
 pub use level::LevelGeometry;
+pub use places::Places;
 pub use plan::{LevelPlan, plan_levels};
 pub use scatter::Scatter;
 pub use sizing::{BufferSize, CodecBounds, MemoryEstimate, Placement, estimate_memory};
 
 pub(crate) use array::check;
+pub(crate) use sizing::scatters_to_shards;

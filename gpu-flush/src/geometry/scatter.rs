@@ -5,6 +5,7 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, Rem};
 
+use super::places::{Dense, Places, Target};
 use crate::config::RANK_MAX;
 
 /// One dimension of the map, in acquisition order.
@@ -156,10 +157,38 @@ impl Scatter {
         unsafe { self.scatter_raw(first, source, pool.as_mut_ptr(), length, element_bytes) }
     }
 
-    fn check(&self, first: u64, source_bytes: usize, pool_bytes: usize, element_bytes: usize) {
+    /// As [`Scatter::scatter_raw`], with each chunk at its place in the shards of a batch, of which the image is epoch `epoch`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Scatter::scatter_raw`].
+    ///
+    /// # Panics
+    ///
+    /// When `source` reaches past the image, or the places are another geometry's or reach past `batch_bytes`.
+    pub unsafe fn scatter_to_shards(
+        &self,
+        first: u64,
+        source: &[u8],
+        batch: *mut u8,
+        batch_bytes: usize,
+        (places, epoch): (&Places, u64),
+        element_bytes: usize,
+    ) {
+        self.check_source(first, source.len(), element_bytes);
+        places.check(self.region_elements * element_bytes as u64, epoch, batch_bytes as u64);
+        // SAFETY: the caller's promise; the places of one epoch are disjoint, and `Places::check` proved that they are inside the batch.
+        unsafe { self.scatter_with(first, source, places.target(batch, epoch), element_bytes) }
+    }
+
+    fn check_source(&self, first: u64, source_bytes: usize, element_bytes: usize) {
         let count = (source_bytes / element_bytes) as u64;
         assert_eq!(source_bytes % element_bytes, 0, "the source ends inside an element");
         assert!(first + count <= self.image_elements, "the source reaches past the image");
+    }
+
+    fn check(&self, first: u64, source_bytes: usize, pool_bytes: usize, element_bytes: usize) {
+        self.check_source(first, source_bytes, element_bytes);
         assert!(
             self.region_elements * element_bytes as u64 <= pool_bytes as u64,
             "the pool is shorter than the region"
@@ -186,15 +215,23 @@ impl Scatter {
         element_bytes: usize,
     ) {
         self.check(first, source.len(), pool_bytes, element_bytes);
+        // SAFETY: the caller's promise, and `check` proved that every destination is inside the pool.
+        unsafe { self.scatter_with(first, source, Dense(pool), element_bytes) }
+    }
+
+    /// # Safety
+    ///
+    /// As [`Scatter::typed`].
+    unsafe fn scatter_with<T: Target>(&self, first: u64, source: &[u8], target: T, element_bytes: usize) {
         match element_bytes {
-            // SAFETY: the caller's promise, and `check` proved that every destination is inside the pool.
-            1 => unsafe { self.typed::<1>(first, source, pool) },
+            // SAFETY: the caller's promise.
+            1 => unsafe { self.typed::<1, T>(first, source, target) },
             // SAFETY: as above.
-            2 => unsafe { self.typed::<2>(first, source, pool) },
+            2 => unsafe { self.typed::<2, T>(first, source, target) },
             // SAFETY: as above.
-            4 => unsafe { self.typed::<4>(first, source, pool) },
+            4 => unsafe { self.typed::<4, T>(first, source, target) },
             // SAFETY: as above.
-            8 => unsafe { self.typed::<8>(first, source, pool) },
+            8 => unsafe { self.typed::<8, T>(first, source, target) },
             _ => unreachable!("element sizes are 1, 2, 4 and 8"),
         }
     }
@@ -203,11 +240,10 @@ impl Scatter {
     ///
     /// # Safety
     ///
-    /// Every destination of the part is inside `pool`, valid for writes and unshared.
-    unsafe fn typed<const N: usize>(&self, first: u64, source: &[u8], pool: *mut u8) {
+    /// `pool` has a place for every destination of the part, valid for writes and unshared.
+    unsafe fn typed<const N: usize, T: Target>(&self, first: u64, source: &[u8], pool: T) {
         let (source, rest) = source.as_chunks::<N>();
         debug_assert!(rest.is_empty());
-        let pool = pool.cast::<[u8; N]>();
         let block = self.axes[self.fastest].extent * self.fastest_step;
         let last = first + source.len() as u64;
         let mut index = first;
@@ -218,14 +254,14 @@ impl Scatter {
                 let mut outer = Outer::at(self, index / block);
                 for block in part.chunks_exact(block as usize) {
                     // SAFETY: a whole block of the image maps inside the region.
-                    unsafe { self.block::<N>(outer.pool, block, pool) };
+                    unsafe { self.block::<N, T>(outer.pool, block, pool) };
                     outer.advance(self);
                 }
                 index += part.len() as u64 / block * block;
             } else if self.fastest_step == 1 {
                 let count = (block - into_block).min(last - index);
                 // SAFETY: the part of the row maps inside the region.
-                unsafe { self.row_part::<N>(index, into_block, &part[..count as usize], pool) };
+                unsafe { self.row_part::<N, T>(index, into_block, &part[..count as usize], pool) };
                 index += count;
             } else {
                 let count = (block - into_block).min(last - index);
@@ -234,7 +270,7 @@ impl Scatter {
                     // Only lanes that the part touches: as many as it has elements, from where it starts.
                     let lane = (into_block + lane) % self.fastest_step;
                     // SAFETY: the part of the block maps inside the region.
-                    unsafe { self.lane::<N>(base, lane, into_block, &part[..count as usize], pool) };
+                    unsafe { self.lane::<N, T>(base, lane, into_block, &part[..count as usize], pool) };
                 }
                 index += count;
             }
@@ -246,16 +282,16 @@ impl Scatter {
     /// # Safety
     ///
     /// As [`Scatter::typed`].
-    unsafe fn row_part<const N: usize>(&self, index: u64, start: u64, part: &[[u8; N]], pool: *mut [u8; N]) {
+    unsafe fn row_part<const N: usize, T: Target>(&self, index: u64, start: u64, part: &[[u8; N]], pool: T) {
         let axis = self.axes[self.fastest];
         let row = self.destination(index - start);
         let (mut coordinate, mut done) = (start, 0);
         while done < part.len() {
             let within = coordinate % axis.chunk;
             let run = ((axis.chunk - within) as usize).min(part.len() - done);
-            let destination = (row + coordinate / axis.chunk * axis.chunk_stride + within) as usize;
+            let destination = row + coordinate / axis.chunk * axis.chunk_stride + within;
             // SAFETY: the run stays inside one chunk of the region.
-            let place = unsafe { pool.add(destination) };
+            let place = unsafe { pool.at::<N>(destination) };
             // SAFETY: source and pool do not overlap, and both hold `run` elements from here.
             unsafe { std::ptr::copy_nonoverlapping(part[done..].as_ptr(), place, run) };
             done += run;
@@ -268,20 +304,20 @@ impl Scatter {
     /// # Safety
     ///
     /// As [`Scatter::typed`].
-    unsafe fn block<const N: usize>(&self, base: u64, block: &[[u8; N]], pool: *mut [u8; N]) {
+    unsafe fn block<const N: usize, T: Target>(&self, base: u64, block: &[[u8; N]], pool: T) {
         match self.fastest_step {
             // SAFETY: a whole block maps inside the region.
-            1 => unsafe { self.lanes::<N, 1>(base, 0, block, pool) },
+            1 => unsafe { self.lanes::<N, 1, T>(base, 0, block, pool) },
             // SAFETY: a whole block maps inside the region.
-            2 => unsafe { self.lanes::<N, 2>(base, 0, block, pool) },
+            2 => unsafe { self.lanes::<N, 2, T>(base, 0, block, pool) },
             // SAFETY: a whole block maps inside the region.
-            3 => unsafe { self.lanes::<N, 3>(base, 0, block, pool) },
+            3 => unsafe { self.lanes::<N, 3, T>(base, 0, block, pool) },
             // SAFETY: a whole block maps inside the region.
-            4 => unsafe { self.lanes::<N, 4>(base, 0, block, pool) },
+            4 => unsafe { self.lanes::<N, 4, T>(base, 0, block, pool) },
             step => {
                 for lane in 0..step {
                     // SAFETY: the lane of a whole block maps inside the region.
-                    unsafe { self.lane::<N>(base, lane, 0, block, pool) };
+                    unsafe { self.lane::<N, T>(base, lane, 0, block, pool) };
                 }
             }
         }
@@ -292,7 +328,7 @@ impl Scatter {
     /// # Safety
     ///
     /// As [`Scatter::typed`].
-    unsafe fn lane<const N: usize>(&self, base: u64, lane: u64, start: u64, part: &[[u8; N]], pool: *mut [u8; N]) {
+    unsafe fn lane<const N: usize, T: Target>(&self, base: u64, lane: u64, start: u64, part: &[[u8; N]], pool: T) {
         let (axis, step) = (self.axes[self.fastest], self.fastest_step);
         let first = start + (lane + step - start % step) % step;
         let end = start + part.len() as u64;
@@ -302,9 +338,9 @@ impl Scatter {
             let coordinate = at / step;
             let within = coordinate % axis.chunk;
             let run = (axis.chunk - within).min((end - at).div_ceil(step)) as usize;
-            let destination = (lane_base + coordinate / axis.chunk * axis.chunk_stride + within) as usize;
+            let destination = lane_base + coordinate / axis.chunk * axis.chunk_stride + within;
             // SAFETY: the run stays inside one chunk of the region.
-            let place = unsafe { pool.add(destination) };
+            let place = unsafe { pool.at::<N>(destination) };
             let from = &part[(at - start) as usize..];
             for (offset, element) in from.iter().step_by(step as usize).take(run).enumerate() {
                 // SAFETY: `offset` is below `run`, which the chunk holds from here.
@@ -322,12 +358,12 @@ impl Scatter {
     /// # Safety
     ///
     /// As [`Scatter::typed`].
-    unsafe fn lanes<const N: usize, const S: usize>(
+    unsafe fn lanes<const N: usize, const S: usize, T: Target>(
         &self,
         base: u64,
         start: u64,
         part: &[[u8; N]],
-        pool: *mut [u8; N],
+        pool: T,
     ) {
         let axis = self.axes[self.fastest];
         let (groups, _) = part.as_chunks::<S>();
@@ -339,9 +375,9 @@ impl Scatter {
             let run = ((axis.chunk - within) as usize).min(groups.len() - done);
             let run_groups = &groups[done..done + run];
             for (lane, lane_base) in bases.into_iter().enumerate() {
-                let destination = (lane_base + coordinate / axis.chunk * axis.chunk_stride + within) as usize;
+                let destination = lane_base + coordinate / axis.chunk * axis.chunk_stride + within;
                 // SAFETY: the run stays inside one chunk of the region; callers hand over parts that map inside it.
-                let place = unsafe { pool.add(destination) };
+                let place = unsafe { pool.at::<N>(destination) };
                 // SAFETY: the run's elements are valid for writes, nobody else writes them, and bytes need no alignment.
                 let places = unsafe { std::slice::from_raw_parts_mut(place, run) };
                 for (place, group) in places.iter_mut().zip(run_groups) {

@@ -97,6 +97,13 @@ impl MemoryEstimate {
     }
 }
 
+/// Whether elements are scattered straight into their shards: nothing compresses them, the shards are in memory that the scatter
+/// can reach, and no level is computed from the chunks' images.
+#[must_use]
+pub(crate) fn scatters_to_shards(geometry: &ArrayGeometry, passthrough: bool, host_memory: bool) -> bool {
+    passthrough && host_memory && !geometry.is_multiscale()
+}
+
 /// The memory one array needs in an engine with `engine`'s settings, for a sink with pages of `page_bytes` (0 for none).
 /// Where device memory is host memory (`host_memory`) there is no staging and no copy of what comes back.
 /// An engine with several arrays takes the largest of each shared buffer.
@@ -110,14 +117,16 @@ pub fn estimate_memory(
     host_memory: bool,
 ) -> MemoryEstimate {
     let epochs = epochs_per_batch(engine.epochs_per_batch, engine.target_batch_bytes, geometry.epoch_pool_bytes());
-    let layout = BatchLayout::new(geometry, epochs, codec.chunk_bytes_max, page_bytes);
+    let lod = geometry.is_multiscale();
+    // Elements go straight into the shards: no pool in between, and three batches are alive at once, one filled, one kicked, one drained.
+    let direct = scatters_to_shards(geometry, codec.passthrough, host_memory);
+    let layout = BatchLayout::with_regions(geometry, epochs, codec.chunk_bytes_max, page_bytes, direct);
     let entries = BatchLayout::entries_max(geometry, epochs);
     let shards: u64 = geometry.levels.iter().map(|level| level.inner_shards).sum();
     let shard_index: u64 = geometry.levels.iter().map(|level| level.inner_shards * level.shard_chunks() * 16).sum();
     let data = layout.data_bytes(geometry, epochs);
     let element = geometry.dtype.size_bytes() as u64;
     let staging = engine.staging_slot_bytes() as u64;
-    let lod = geometry.is_multiscale();
     let images: u64 = geometry.levels[1..].iter().map(|level| level.image_elements * element).sum();
     let accumulators: u64 = match geometry.append_downsample {
         true => geometry.levels[1..]
@@ -138,11 +147,11 @@ pub fn estimate_memory(
     let buffers = [
         ("device_staging", Device, apart(staging), 2),
         ("host_staging", Pinned, apart(staging), 2),
-        ("chunk_pool", Device, u64::from(epochs) * geometry.epoch_pool_bytes(), 2),
+        ("chunk_pool", Device, if direct { 0 } else { u64::from(epochs) * geometry.epoch_pool_bytes() }, 2),
         ("compressed", Device, compressed, 1),
         ("compressed_sizes", Device, if codec.passthrough { 0 } else { tables }, 1),
         ("codec_workspace", Device, codec.workspace_bytes, 1),
-        ("aggregate", Device, data, 2),
+        ("aggregate", Device, data, if direct { 3 } else { 2 }),
         ("aggregate_index", Device, entries * 16, 2),
         ("tables", Device, tables + shards * 32, 2),
         ("host_tables", Pinned, apart(tables + shards * 32), 2),

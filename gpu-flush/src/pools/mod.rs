@@ -24,6 +24,8 @@ use crate::edges::{Edge, Edges, Place};
 pub struct Pool {
     name: &'static str,
     buffers: Vec<BufferId>,
+    /// The buffer behind each slot. It changes only where a pool has more buffers than slots.
+    behind: [u32; 2],
     bytes: u64,
     ready: Option<Edge>,
     consumed: Option<Edge>,
@@ -61,7 +63,7 @@ impl Pool {
     /// Allocates the slots. On failure what was allocated is freed again.
     pub(crate) fn create(device: &dyn Device, plan: PoolPlan) -> Result<Self, DeviceError> {
         let PoolPlan { name, slots, bytes, memory, role, ready, consumed } = plan;
-        let mut pool = Self { name, buffers: Vec::new(), bytes, ready, consumed };
+        let mut pool = Self { name, buffers: Vec::new(), behind: [0, 1], bytes, ready, consumed };
         if bytes == 0 {
             // The configuration has no use for the bytes; the slots and their edges remain.
             pool.buffers = vec![UNBACKED; slots.max(2) as usize];
@@ -81,7 +83,27 @@ impl Pool {
 
     /// The host's side of a pool whose device memory is host memory: the same buffers under other edges.
     pub(crate) fn facet(&self, ready: Option<Edge>, consumed: Option<Edge>) -> Self {
-        Self { name: self.name, buffers: self.buffers.clone(), bytes: self.bytes, ready, consumed }
+        Self { name: self.name, buffers: self.buffers.clone(), behind: self.behind, bytes: self.bytes, ready, consumed }
+    }
+
+    /// Puts behind `slot` a buffer that is behind no slot of `others`, the same buffers under other edges. There has to be a third.
+    pub(crate) fn turn(&mut self, slot: u32, others: &Self) {
+        let free = (0..self.buffers.len() as u32).find(|buffer| !others.behind.contains(buffer));
+        if let (Some(free), Some(behind)) = (free, self.behind.get_mut(slot as usize)) {
+            *behind = free;
+        }
+    }
+
+    /// Puts behind `slot` the buffer that is behind that slot of `other`.
+    pub(crate) fn follow(&mut self, slot: u32, other: &Self) {
+        if let (Some(behind), Some(buffer)) = (self.behind.get_mut(slot as usize), other.behind.get(slot as usize)) {
+            *behind = *buffer;
+        }
+    }
+
+    /// Every buffer, also those behind no slot. Nothing queued uses one of them.
+    pub(crate) fn every_unused(&self) -> impl Iterator<Item = Produce> + '_ {
+        self.buffers.iter().map(|&buffer| Produce { slot: 0, buffer, bytes: self.bytes, ready: self.ready })
     }
 
     pub(crate) fn destroy(&mut self, device: &dyn Device) {
@@ -91,7 +113,7 @@ impl Pool {
     }
 
     fn buffer(&self, slot: u32) -> Result<BufferId, DeviceError> {
-        let buffer = self.buffers.get(slot as usize).copied();
+        let buffer = self.behind.get(slot as usize).and_then(|&behind| self.buffers.get(behind as usize)).copied();
         buffer.ok_or_else(|| DeviceError::failed(format!("acquire of {}[{slot}]", self.name), "there is no such slot"))
     }
 

@@ -14,7 +14,7 @@ use crate::config::ArrayConfig;
 use crate::device::CompressContexts;
 use crate::edges::{Mutation, Place};
 use crate::error::Error;
-use crate::geometry::{ArrayGeometry, BatchLayout, MemoryEstimate};
+use crate::geometry::{ArrayGeometry, BatchLayout, MemoryEstimate, Places, scatters_to_shards};
 use crate::metrics::{Latency, Stage, StageTimer, TimerHandle};
 use crate::shard::ShardSet;
 use crate::sink::Sink;
@@ -72,6 +72,8 @@ pub(crate) struct Array {
     pub(crate) contexts: Arc<CompressContexts>,
     pub(crate) passthrough: bool,
     pub(crate) levels: Option<LevelsPlan>,
+    /// The places in the shards of the batch that fills, where elements are scattered straight to them.
+    pub(crate) places: Option<Arc<Places>>,
     pub(crate) epochs_per_batch: u32,
     pub(crate) page_bytes: usize,
     pub(crate) shape: Shape,
@@ -143,7 +145,10 @@ impl Array {
             method: config.reduce(),
             append_method: config.append_reduce(),
         });
-        let layout = BatchLayout::new(&geometry, epochs, contexts.codec().chunk_bytes_max(), page_bytes);
+        let direct = scatters_to_shards(&geometry, passthrough, engine.description.host_memory);
+        let layout =
+            BatchLayout::with_regions(&geometry, epochs, contexts.codec().chunk_bytes_max(), page_bytes, direct);
+        let places = direct.then(|| Arc::new(Places::new(&geometry.levels[0], &layout, epochs, geometry.chunk_bytes)));
         let entries = BatchLayout::entries_max(&geometry, epochs) as usize;
         let payload = Payload::new(Arc::clone(&engine.device), engine.edges.mutations.has(Mutation::HideHandOver));
         let shards = geometry.levels.iter().enumerate();
@@ -155,6 +160,7 @@ impl Array {
             contexts,
             passthrough,
             levels,
+            places,
             epochs_per_batch: epochs,
             page_bytes,
             shape: selection.shape(),
@@ -229,6 +235,12 @@ impl Array {
     /// The slot of the chunk pool and of batch state that fills.
     pub(crate) fn fill_slot(&self) -> u32 {
         self.fill as u32
+    }
+
+    /// Whether chunks have positions that no element ever reaches.
+    pub(crate) fn has_padding(&self) -> bool {
+        let level = &self.geometry.levels[0];
+        level.image_elements < level.chunks_per_epoch * level.chunk_elements
     }
 
     pub(crate) fn shard_count(&self) -> u64 {

@@ -38,11 +38,9 @@ impl Engine {
     pub(crate) fn close_partial_epoch(&mut self, array: &mut Array, elements: u64) -> Result<(), Error> {
         if self.description.host_memory && !self.lod_active(array) {
             let fill = self.fill.as_ref().ok_or_else(|| not_bound("ZERO_REST"))?;
-            let bytes = array.geometry.epoch_pool_bytes();
-            let first = array.masks.len() as u64 * bytes;
-            let region = fill.all().slice(first..first + bytes);
+            let (scatter, region) = Self::scatter_from(array, elements, 1);
             let lane = self.lane(Place::Compute, array, None);
-            stages::zero_rest(lane, array.fill_slot(), &array.geometry, elements, region)?;
+            stages::zero_rest(lane, array.fill_slot(), scatter, fill.all().slice(region))?;
         }
         self.close_epoch(array, elements)
     }
@@ -53,8 +51,8 @@ impl Engine {
         self.drain_for_kick(array)?;
         self.kick(array, array.fill)?;
         array.fill ^= 1;
-        let slot = array.fill_slot();
-        let guard = self.buffers.chunk_pool.acquire_produce(&self.edges, slot, Place::Compute)?;
+        self.take_buffer(array);
+        let guard = self.filling_pool(array).acquire_produce(&self.edges, array.fill_slot(), Place::Compute)?;
         self.start_filling(array, guard)
     }
 
@@ -85,16 +83,20 @@ impl Engine {
 
     /// Starts the next batch in the slot whose batch was just drained: the host's order is order enough.
     pub(crate) fn refill_drained(&mut self, array: &mut Array) -> Result<(), Error> {
-        let guard = self.buffers.chunk_pool.acquire_drained(Drained::new(array.fill_slot()))?;
+        self.take_buffer(array);
+        let guard = self.filling_pool(array).acquire_drained(Drained::new(array.fill_slot()))?;
         self.start_filling(array, guard)
     }
 
     fn start_filling(&mut self, array: &mut Array, guard: Produce) -> Result<(), Error> {
-        let bytes = u64::from(array.epochs_per_batch) * array.geometry.epoch_pool_bytes();
+        let pool_bytes = u64::from(array.epochs_per_batch) * array.geometry.epoch_pool_bytes();
+        let bytes = array.places.as_ref().map_or(pool_bytes, |places| places.batch_bytes());
         let region = guard.all().slice(0..bytes);
         // Where every write is cheap to see, zeroing a slot that full epochs overwrite is left out: padding was zeroed when the
         // array got the engine and is never written. A last, partial epoch clears what it leaves; see `close_partial_epoch`.
-        let region = (!self.description.host_memory).then_some(region);
+        // Behind a tail, whose length differs from batch to batch, padding moves.
+        let moves = array.places.is_some() && array.page_bytes > 0 && array.has_padding();
+        let region = (!self.description.host_memory || moves).then_some(region);
         stages::zero(self.lane(Place::Compute, array, None), array.fill_slot(), region)?;
         self.fill = Some(guard);
         array.masks.clear();

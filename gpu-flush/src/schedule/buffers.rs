@@ -11,6 +11,8 @@ pub(crate) struct Buffers {
     pub(crate) device_staging: Pool,
     pub(crate) host_staging: Pool,
     pub(crate) chunk_pool: Pool,
+    /// What takes the chunk pool's place, under its edges, where elements are scattered to their shards: the aggregate's buffers.
+    pub(crate) shard_pool: Pool,
     pub(crate) compressed: Pool,
     pub(crate) compressed_sizes: Pool,
     pub(crate) aggregate: Pool,
@@ -85,9 +87,11 @@ impl Buffers {
         let level_images = maker.make("level_images", Device, Payload, None, None)?;
         let host_payload = maker.make("host_payload", Pinned, Payload, Some(D2hDone), None)?;
         let host_index = maker.make("host_index", Pinned, Control, Some(ChunkIndexReady), None)?;
+        let shard_pool = aggregate.facet(Some(PoolFilled), Some(PoolConsumed));
         Ok(if host_memory {
             Self {
                 host_payload: aggregate.facet(Some(D2hDone), None),
+                shard_pool,
                 host_index: aggregate_index.facet(Some(ChunkIndexReady), None),
                 host_tables: tables.facet(None, None),
                 device_staging,
@@ -112,12 +116,24 @@ impl Buffers {
                 aggregate_index,
                 host_payload,
                 host_index,
+                shard_pool,
                 tables,
                 host_tables,
                 linear,
                 level_images,
             }
         })
+    }
+
+    /// Takes a buffer for the batch that will fill `slot` of the shard pool: one that no kicked batch is in.
+    pub(crate) fn turn(&mut self, slot: u32) {
+        self.shard_pool.turn(slot, &self.aggregate);
+    }
+
+    /// Hands the buffer that the batch in `slot` filled over to the aggregate. The batch before it in that slot has been drained.
+    pub(crate) fn hand_over(&mut self, slot: u32) {
+        self.aggregate.follow(slot, &self.shard_pool);
+        self.host_payload.follow(slot, &self.shard_pool);
     }
 
     /// Frees everything. Freeing a buffer twice, as with a facet, does nothing.

@@ -10,7 +10,7 @@ use crate::edges::Edge;
 use crate::edges::{Edges, Mutations, Place, Streams};
 use crate::geometry::MemoryEstimate;
 use crate::metrics::Stage;
-use crate::pools::Produce;
+use crate::pools::{Pool, Produce};
 use crate::stages::{self, Lane};
 
 /// One host staging slot being filled.
@@ -90,16 +90,29 @@ impl Engine {
         array.tables_for = [None, None];
         array.fill = 0;
         self.fill = None;
-        let guard = self.buffers.chunk_pool.acquire_unused(0)?;
         if !first {
-            // Another array's chunks are in both slots.
-            for slot in 0..2 {
-                let guard = self.buffers.chunk_pool.acquire_unused(slot)?;
+            // Another array's chunks are in every buffer.
+            for (slot, guard) in (0..).zip(self.filling_pool(array).every_unused()) {
                 stages::zero(self.lane(Place::Compute, array, None), slot, Some(guard.all()))?;
             }
         }
-        self.fill = Some(guard);
+        self.take_buffer(array);
+        self.fill = Some(self.filling_pool(array).acquire_unused(0)?);
         Ok(())
+    }
+
+    /// The pool that `array` fills: the chunks of its batches, or the shards they stand in.
+    pub(crate) fn filling_pool(&self, array: &Array) -> &Pool {
+        if array.places.is_some() { &self.buffers.shard_pool } else { &self.buffers.chunk_pool }
+    }
+
+    /// Before the slot that fills is acquired: the buffer behind it, and the places of its chunks, which stand behind the tails
+    /// that the epochs so far leave.
+    pub(crate) fn take_buffer(&mut self, array: &mut Array) {
+        if let Some(places) = &mut array.places {
+            self.buffers.turn(array.fill as u32);
+            Arc::make_mut(places).begin(array.epochs);
+        }
     }
 
     /// Whether `array` computes levels on this engine.

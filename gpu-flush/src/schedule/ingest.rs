@@ -1,8 +1,10 @@
 //! From the caller's slice to the chunk pool.
 
+use std::sync::Arc;
+
 use super::array::Array;
 use super::engine::{Engine, Staging};
-use crate::device::{DeviceError, Tag, Unit};
+use crate::device::{DeviceError, Scatter, Tag, Unit};
 use crate::edges::Place;
 use crate::error::Error;
 use crate::metrics::Stage;
@@ -135,18 +137,33 @@ impl Engine {
             stages::linear(lane, dispatch, to.all().slice(start..start + bytes as u64), input)?;
         } else {
             let fill = self.fill.as_ref().ok_or_else(|| not_bound("SCATTER"))?;
-            let epoch_bytes = geometry.epoch_pool_bytes();
-            let first = array.masks.len() as u64;
             let elements = first_element + bytes as u64 / element;
             let epochs = elements.div_ceil(geometry.epoch_input_elements);
-            let pool = fill.all().slice(first * epoch_bytes..(first + epochs) * epoch_bytes);
-            stages::scatter(lane, dispatch, geometry, first_element, pool, input)?;
+            let (scatter, region) = Self::scatter_from(array, first_element, epochs);
+            stages::scatter(lane, dispatch, scatter, fill.all().slice(region), input)?;
         }
         filled.release(&self.edges, Place::Compute)?;
         array.timers.of(Stage::Scatter).add_bytes(bytes as u64);
         array.dispatches += 1;
         self.staging_slot ^= 1;
         Ok(())
+    }
+
+    /// The scatter that starts at `first_element` of the epoch that fills, and the bytes of its pool in which `epochs` epochs may write.
+    pub(super) fn scatter_from(array: &Array, first_element: u64, epochs: u64) -> (Scatter, std::ops::Range<u64>) {
+        let first = array.masks.len() as u64;
+        let geometry = Arc::clone(&array.geometry);
+        let epoch_bytes = geometry.epoch_pool_bytes();
+        match &array.places {
+            None => {
+                let region = first * epoch_bytes..(first + epochs) * epoch_bytes;
+                (Scatter { geometry, first_element, shards: None }, region)
+            }
+            Some(places) => {
+                let shards = Some((Arc::clone(places), first));
+                (Scatter { geometry, first_element, shards }, 0..places.batch_bytes())
+            }
+        }
     }
 
     /// Counts dispatched elements and closes the epochs they complete.

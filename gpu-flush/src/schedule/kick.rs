@@ -37,6 +37,9 @@ impl Engine {
         if let Err(error) = self.wait_fence(array, slot) {
             return Err(array.latch(error));
         }
+        if array.places.is_some() {
+            self.buffers.hand_over(slot as u32);
+        }
         let token = array.gate.arm();
         array.kicks += 1;
         self.device.note(Note::Kick { batch, slot: slot as u32 });
@@ -92,7 +95,7 @@ impl Engine {
             stages::upload(lane(None), batch, Some(copy))?;
         }
 
-        let pool = self.buffers.chunk_pool.acquire_consume(edges, number, Place::Compress)?;
+        let pool = self.filling_pool(array).acquire_consume(edges, number, Place::Compress)?;
         if self.lod_active(array) {
             edges.wait(Edge::LodDone, number, Place::Compress)?;
         }
@@ -101,7 +104,8 @@ impl Engine {
 
         let geometry = &array.geometry;
         let pool_bytes = u64::from(array.epochs_per_batch) * geometry.epoch_pool_bytes();
-        let pool_view = pool.all().slice(0..pool_bytes.min(array.masks.len() as u64 * geometry.epoch_pool_bytes()));
+        let pool_bytes = pool_bytes.min(array.masks.len() as u64 * geometry.epoch_pool_bytes());
+        let pool_view = pool.all().slice(0..array.places.as_ref().map_or(pool_bytes, |places| places.batch_bytes()));
         let gather = device_tables.all().slice(0..tables.chunks as u64 * 4);
         let compressed =
             if passthrough { None } else { Some(self.compress(array, batch, &tables, pool_view, gather)?) };
@@ -125,6 +129,7 @@ impl Engine {
                 .map(|(chunks, sizes)| (chunks.all(), sizes.all().slice(0..tables.chunks as u64 * 8))),
             pool: pool_view,
             tails: tails.as_ref().map(|(tails, page)| (tails.all(), *page)),
+            in_place: array.places.is_some(),
         };
         let stride = if passthrough { geometry.chunk_stride_bytes } else { array.contexts.codec().chunk_bytes_max() };
         if tables.chunks > 0 {

@@ -19,9 +19,11 @@ pub(crate) struct AggregateViews<'a> {
     pub(crate) pool: ReadView<'a>,
     /// Lengths and pages of the carried tails; `None` for a sink without pages.
     pub(crate) tails: Option<(ReadView<'a>, usize)>,
+    /// The chunks stand in their shards already: only the index is made, and the tails are put before them.
+    pub(crate) in_place: bool,
 }
 
-/// Packs a batch by shard.
+/// Packs a batch by shard, or says where its chunks stand when they were scattered to their shards.
 pub(crate) fn aggregate(
     lane: Lane<'_>,
     batch: u64,
@@ -44,7 +46,7 @@ pub(crate) fn aggregate(
         let lengths = tails.slice(0..shards as u64 * 8);
         lane.queue(
             tag("BIAS"),
-            Payload::Bias(Bias { shards, entries }),
+            Payload::Bias(Bias { shards, entries, tails: true }),
             &[views.index.update(), views.shards.read(), lengths.read()],
         )?;
         lane.queue(
@@ -52,6 +54,13 @@ pub(crate) fn aggregate(
             Payload::TailCopy(TailCopy { shards, page_bytes }),
             &[views.aggregate.write(), views.shards.read(), tails.read()],
         )?;
+    }
+    if views.in_place {
+        if views.tails.is_none() {
+            let bias = Payload::Bias(Bias { shards, entries, tails: false });
+            lane.queue(tag("BIAS"), bias, &[views.index.update(), views.shards.read()])?;
+        }
+        return lane.queue(tag("GATHER"), Payload::Elided, &[]);
     }
     let gather = Gather { chunks, entries, stride_bytes, passthrough };
     let source = views.compressed.map_or(views.pool, |(chunks, _)| chunks);

@@ -1,10 +1,7 @@
 //! The stage that tiles and transposes input into chunks.
 
-use std::sync::Arc;
-
 use super::Lane;
 use crate::device::{DeviceError, Payload, Scatter, Tag, Unit};
-use crate::geometry::ArrayGeometry;
 use crate::pools::{ReadView, WriteView};
 
 /// Where a dispatch's bytes are.
@@ -29,17 +26,16 @@ pub(crate) fn host_to_device(
     }
 }
 
-/// Writes a dispatch to its chunks. `pool` spans the epochs it touches; `first_element` is relative to the first of them.
+/// Writes a dispatch to its chunks. `pool` spans the epochs it touches, or is the whole batch where the chunks have places in shards.
 pub(crate) fn scatter(
     lane: Lane<'_>,
     dispatch: u64,
-    geometry: &Arc<ArrayGeometry>,
-    first_element: u64,
+    scatter: Scatter,
     pool: WriteView<'_>,
     input: Input<'_>,
 ) -> Result<(), DeviceError> {
     let tag = Tag::new("SCATTER", Unit::Dispatch(dispatch));
-    let payload = Payload::Scatter(Scatter { geometry: Arc::clone(geometry), first_element });
+    let payload = Payload::Scatter(scatter);
     match input {
         Input::Staged(staging) => lane.queue(tag, payload, &[pool.write(), staging.read()]),
         Input::Borrowed(source) => lane.queue_borrowed(tag, payload, &[pool.write()], Some(source)),
@@ -65,13 +61,7 @@ pub(crate) fn zero(lane: Lane<'_>, slot: u32, view: Option<WriteView<'_>>) -> Re
 }
 
 /// Zeroes what a partial epoch leaves of its region: what a left-out [`zero`] still owes.
-pub(crate) fn zero_rest(
-    lane: Lane<'_>,
-    slot: u32,
-    geometry: &Arc<ArrayGeometry>,
-    first_element: u64,
-    region: WriteView<'_>,
-) -> Result<(), DeviceError> {
-    let payload = Payload::ZeroRest(Scatter { geometry: Arc::clone(geometry), first_element });
+pub(crate) fn zero_rest(lane: Lane<'_>, slot: u32, scatter: Scatter, region: WriteView<'_>) -> Result<(), DeviceError> {
+    let payload = Payload::ZeroRest(scatter);
     lane.queue(Tag::new("ZERO_REST", Unit::Slot(slot)), payload, &[region.write()])
 }

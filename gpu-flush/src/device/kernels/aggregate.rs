@@ -63,26 +63,29 @@ impl ShardLine {
 
 /// Moves each shard's offsets to its own region, behind its carried tail.
 ///
-/// Accesses: \[0\] the index, \[1\] the shard table, \[2\] the tail lengths.
+/// Accesses: \[0\] the index, \[1\] the shard table, \[2\] the tail lengths (absent without tails).
 #[derive(Debug, Clone, Copy)]
 pub struct Bias {
     /// Shards of all levels.
     pub shards: usize,
     /// Entries, sentinels included.
     pub entries: usize,
+    /// Shards carry tails.
+    pub tails: bool,
 }
 
 impl Bias {
     pub(super) fn run(&self, views: &Views<'_>) -> Result<(), DeviceError> {
         let (_, offsets) = views.write(0, 0..self.entries * 16)?.split_at_mut(self.entries * 8);
-        let (table, lengths) = (views.read_all(1)?, views.read(2, 0..self.shards * 8)?);
+        let table = views.read_all(1)?;
+        let lengths = if self.tails { Some(views.read(2, 0..self.shards * 8)?) } else { None };
         for line in 0..self.shards {
             let shard = ShardLine::read(table, line);
             if shard.entries == 0 {
                 continue;
             }
             let first = get_u64(offsets, shard.first_entry);
-            let base = shard.base + get_u64(lengths, shard.number);
+            let base = shard.base + lengths.map_or(0, |lengths| get_u64(lengths, shard.number));
             for entry in shard.first_entry..shard.first_entry + shard.entries {
                 let offset = get_u64(offsets, entry);
                 put_u64(offsets, entry, offset - first + base);

@@ -295,7 +295,7 @@ fn host_waits_park() {
 
 /// Claims FLUSH-103.
 #[test]
-fn the_cpu_moves_each_byte_twice() {
+fn the_cpu_moves_each_byte_once() {
     let setup = Setup::golden(Shape::Pipelined, false, false);
     let device = Arc::new(Checked::new(CpuDevice::new(Some(1)).unwrap()));
     let mut writer = setup.writer(Arc::clone(&device) as _, Arc::new(setup.sink())).unwrap();
@@ -310,7 +310,7 @@ fn the_cpu_moves_each_byte_twice() {
     for elided in ["FILL", "TAIL_STAGE", "P STAGING_FREE"] {
         assert!(!host.iter().any(|line| line.starts_with(elided)), "{elided}");
     }
-    for copy in ["H2D", "INDEX", "PAYLOAD"] {
+    for copy in ["H2D", "INDEX", "PAYLOAD", "GATHER"] {
         assert!(device.accesses(copy).is_empty(), "{copy} moves nothing");
         assert!(device.elided(copy) > 0, "{copy} is in the record, marked as left out");
     }
@@ -319,13 +319,9 @@ fn the_cpu_moves_each_byte_twice() {
     let moved = |stage| array.timers.of(stage).snapshot().bytes;
     use crate::metrics::Stage;
     let scattered = moved(Stage::Scatter);
-    let aggregated: u64 = device
-        .accesses("GATHER")
-        .iter()
-        .filter(|(buffer, ..)| buffer.name == "chunk_pool")
-        .map(|(_, start, end)| end - start)
-        .sum();
-    assert_eq!((scattered, aggregated), (input, input));
+    // The row allows two passes; what is scattered straight into its shard needs one.
+    assert!(device.accesses("GATHER").is_empty() && device.elided("GATHER") > 0, "nothing is packed");
+    assert_eq!(scattered, input);
     assert_eq!(moved(Stage::Memcpy), 0);
     assert_eq!(device.report().findings, []);
 }
