@@ -20,6 +20,22 @@ fn on(ids: &[TaskId]) -> Vec<Dependency> {
     ids.iter().map(|&id| Dependency::on(id)).collect()
 }
 
+/// Claims CHIP-056 (that a core takes it at once is seen in the whole runtime).
+#[test]
+fn a_task_without_producers_is_ready_when_its_submit_returns() {
+    use prewire_runtime_core::graph::Queue;
+    let mut rig = Rig::new(small());
+    let buffer = rig.external(&[4]);
+    let queued = |rig: &Rig| Queue::ALL.map(|queue| rig.graph.queue(queue).len()).iter().sum::<usize>();
+    assert_eq!(queued(&rig), 0);
+    let task = rig.task(&[Argument::InOut(&buffer)]);
+    assert_eq!((queued(&rig), rig.graph.completed()), (1, 0), "it is in its queue before anything else happens");
+    assert!(rig.retirer.is_ready(task));
+    assert_eq!((rig.retirer.routed[&task], rig.retirer.rounds), (1, 0));
+    rig.retirer.complete(task);
+    assert_eq!((queued(&rig), rig.retirer.routed[&task]), (0, 1), "and it never comes back");
+}
+
 /// Claims CHIP-057.
 #[test]
 fn a_task_whose_producers_are_done_is_ready_at_once() {
