@@ -274,6 +274,9 @@ impl<P: Platform> Round<'_, P> {
         for edge in body.edges..body.edges + body.edge_count {
             // SAFETY: the task is wired and not yet released, and its edges with it.
             let edge = unsafe { self.graph.edges.get(EdgeIndex(edge)).read() };
+            // SAFETY: as above; were the edge another task's by now, that one would be alive instead.
+            let owner = unsafe { self.graph.slots.get(edge.consumer).body() };
+            debug_assert_eq!({ owner.id }, { body.id }, "a task releases an edge that is another's by now");
             if edge.flags.contains(EdgeFlags::RETAIN) {
                 self.graph.release(self.graph.slots.get(edge.producer));
             }

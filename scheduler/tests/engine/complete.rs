@@ -215,6 +215,51 @@ fn a_long_list_of_consumers_is_walked_in_pieces() {
     world.assert_quiet();
 }
 
+/// Claims CHIP-065: stepped by hand, so that "meanwhile" is a number of steps, as it would be in virtual time.
+#[test]
+fn unrelated_tasks_do_not_wait_for_the_end_of_a_long_walk() {
+    const CONSUMERS: usize = 10_000;
+    const UNRELATED: usize = 100;
+    let chip = TestChip::new(spec(24), Engine::Hand, |_| Ended::Ok);
+    let mut world = World::sized(chip, SchedulerConfig::new(3), 1 << 14, 1 << 14);
+    let producer = world.submit(New::of(CUBE), &[]);
+    for _ in 0..CONSUMERS {
+        world.submit(New::of(VECTOR), &[data(producer)]);
+    }
+    world.settle();
+    let owner = world.graph.owner_of(world.chip.running()[0].core);
+    assert_eq!(world.dispatches().len(), 1, "no consumer starts before its producer has ended");
+    let unrelated: Vec<_> =
+        (0..UNRELATED).map(|at| world.submit(New::of(if at % 2 == 0 { CUBE } else { VECTOR }), &[])).collect();
+    world.finish_task(producer, Ended::Ok);
+    let mut left: Vec<_> = unrelated.clone();
+    let mut steps = 0;
+    while !left.is_empty() {
+        world.step_all();
+        steps += 1;
+        // The cores are given back at once, to whatever is ready.
+        for one in world.chip.running() {
+            left.retain(|&slot| slot != one.payload.slot);
+            world.chip.finish(one.core, Ended::Ok);
+        }
+        assert!(!world.graph.slots.get(producer).is_free(), "the walk ended in step {steps}, with {} left", left.len());
+    }
+    let walked = world.graph.progress[owner].completed.load(Ordering::Relaxed);
+    assert!(walked < CONSUMERS as u64, "its owner is not through");
+    while world.graph.completed() < world.submitted {
+        world.settle();
+        for one in world.chip.running() {
+            world.chip.finish(one.core, Ended::Ok);
+        }
+    }
+    world.settle();
+    world.assert_quiet();
+    let mut ran: Vec<_> = world.dispatches().iter().map(|one| one.0).collect();
+    ran.sort_unstable();
+    let all: Vec<_> = (0..(1 + CONSUMERS + UNRELATED) as u64).collect();
+    assert_eq!(ran, all, "each exactly once");
+}
+
 /// Claims CHIP-072.
 #[test]
 fn a_kept_successor_obeys_the_rules() {

@@ -21,6 +21,7 @@ fn predicated(mut new: New, comparison: Comparison, target: i64, data_type: Data
     new
 }
 
+/// Claims CHIP-110 (inferred and explicit dependencies are seen in the whole runtime).
 #[test]
 fn a_dummy_orders_and_runs_nothing() {
     let mut world = World::by_hand(4, 1);
