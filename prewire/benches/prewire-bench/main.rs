@@ -1,10 +1,11 @@
-//! What a task costs, from its submit to its end: the field's four shapes, the graph of a real model, and whether the cost grows with what it must not
-//! grow with.
+//! What a task costs, from its submit to its end: the field's four shapes, the graph of a real model, whether the cost grows with what it must not
+//! grow with, and how large a task must be to be worth it.
 //!
 //! Samples are taken in rounds, every case once in each, so that a busy spell of the machine touches all of them. Every payload leaves a value that only
 //! a run which kept the order can leave, and a wrong one ends the program. `--shape` speaks the language of other runtimes' benchmarks, one line for each
 //! repetition: `peer,variant,shape,threads,tasks,rep,build,run,cpu`, the last three in ns per task.
 
+mod grain;
 mod growth;
 mod machine;
 mod model;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     cases.extend(model::cases(&options));
     if !options.no_growth {
         cases.extend(growth::cases(&options));
+        cases.extend(grain::cases(&options));
     }
     let samples = Samples::take(&mut cases, options.rounds);
     println!("{}", samples.table());
