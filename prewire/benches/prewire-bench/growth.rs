@@ -115,18 +115,18 @@ pub(crate) fn cases(options: &Options) -> Vec<Box<dyn Case>> {
     }
     for (chip, clusters) in [(Chip::A2a3, 8), (Chip::A2a3, 16), (Chip::A2a3, 24), (Chip::A5, 36)] {
         let machine = || builder(options).platform(chip).clusters(clusters);
-        let name = |shape: Shape| format!("{} of {chip}, {}", 3 * clusters, shape.name());
+        let name = || format!("{} of {chip}", 3 * clusters);
         let tasks = if options.quick { 10_000 } else { 100_000 };
-        cases.push(Box::new(Graph::new("cores", name(Shape::Independent), Shape::Independent, tasks, machine())));
-        cases.push(Box::new(Graph::new("cores", name(Shape::Wavefront), Shape::Wavefront, side, machine())));
+        cases.push(Box::new(Graph::new("cores, indep", name(), Shape::Independent, tasks, machine())));
+        cases.push(Box::new(Graph::new("cores, wave", name(), Shape::Wavefront, side, machine())));
     }
     cases
 }
 
-/// The largest of each group over its first: how much the cost grows.
+/// The last of each group over its first: how much the cost grows.
 pub(crate) fn summary(samples: &Samples) -> String {
     let mut text = String::new();
-    for group in ["tiles", "window", "tasks", "cores"] {
+    for group in ["tiles", "window", "tasks", "cores, indep", "cores, wave"] {
         let medians = samples.medians(group);
         let (Some((first, from)), Some((last, to))) = (medians.first(), medians.last()) else { continue };
         text.push_str(&format!(

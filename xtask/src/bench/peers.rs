@@ -22,12 +22,20 @@ struct Program {
     arguments: Vec<OsString>,
 }
 
-/// The peers that the Makefile builds by name, before those in Rust.
-const NATIVE_PEERS: [&str; 5] = ["serial", "tbb", "libgomp", "libomp", "starpu"];
+/// The peers that the Makefile builds by name, before those in Rust, and what Debian calls the packages that they need beside g++ and make.
+const NATIVE_PEERS: [(&str, &str); 5] = [
+    ("serial", ""),
+    ("tbb", "libtbb-dev"),
+    ("libgomp", ""),
+    ("libomp", "clang-19 libomp-19-dev"),
+    ("starpu", "libstarpu-dev pkg-config"),
+];
 /// dagrs costs some hundred times more per task than the others; smaller graphs keep a round short.
 const DAGRS: [&str; 10] = ["--peer", "dagrs", "--chain", "2000", "--indep", "2000", "--wave", "45", "--tree", "11"];
 /// The benchmark of ours that speaks the peers' language.
 const OURS: &str = "prewire-bench";
+/// How long the build of one peer may take, those in Rust with everything that they need from crates.io.
+const BUILD_LIMIT: Duration = Duration::from_secs(900);
 /// How long one program may take on one shape.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -37,7 +45,7 @@ pub(super) fn run(workspace: &Workspace, plan: &Plan, passed_on: &[OsString]) ->
     }
     let out = workspace.target().join("bench/peers");
     fs::create_dir_all(&out)?;
-    let programs = programs(plan, &out, passed_on)?;
+    let (programs, skipped) = programs(plan, &out, passed_on)?;
     let mut samples = Samples::default();
     let mut lines = String::new();
     let mut passed = true;
@@ -65,33 +73,73 @@ pub(super) fn run(workspace: &Workspace, plan: &Plan, passed_on: &[OsString]) ->
     }
     let csv = workspace.target().join("bench/peers.csv");
     fs::write(&csv, lines).with_context(|| format!("cannot write {}", csv.display()))?;
-    say!("{}\nall samples: {}", samples.table(), csv.display());
+    let json = workspace.target().join("bench/peers.json");
+    fs::write(&json, samples.json(plan, &skipped)).with_context(|| format!("cannot write {}", json.display()))?;
+    say!("{}", samples.table());
+    for peer in &skipped {
+        say!("*** {peer}");
+    }
+    say!("all samples: {} and {}", json.display(), csv.display());
     Ok(Outcome::from_success(passed))
 }
 
-/// Builds everything that can be built here and says what cannot.
-fn programs(plan: &Plan, out: &Path, passed_on: &[OsString]) -> Result<Vec<Program>> {
-    let mut make = Command::new("make");
+/// Builds everything that can be built here. The second value says of each peer that cannot what it lacks.
+fn programs(plan: &Plan, out: &Path, passed_on: &[OsString]) -> Result<(Vec<Program>, Vec<String>)> {
+    let mut programs = vec![Program { path: ours()?, arguments: passed_on.to_vec() }];
+    let mut skipped = Vec::new();
+    for (name, packages) in NATIVE_PEERS {
+        let path = out.join(name);
+        match make(plan, out, &path.display().to_string())? {
+            Ok(()) => programs.push(Program { path, arguments: Vec::new() }),
+            Err(reason) => skipped.push(skipped_line(name, &reason, packages)),
+        }
+    }
+    match make(plan, out, "rust")? {
+        Ok(()) => {
+            let path = out.join("rust-target/release/bench-peers");
+            programs.push(Program { path: path.clone(), arguments: Vec::new() });
+            programs.push(Program { path, arguments: DAGRS.map(OsString::from).to_vec() });
+        }
+        Err(reason) => skipped.push(skipped_line("rayon, tokio and dagrs", &reason, "")),
+    }
+    for peer in &skipped {
+        eprintln!("*** {peer}");
+    }
+    Ok((programs, skipped))
+}
+
+/// Makes one target of the peers' Makefile; the inner error is the line of the output that says most about why it cannot be made.
+fn make(plan: &Plan, out: &Path, target: &str) -> Result<Result<(), String>> {
+    let mut command = Command::new("make");
     // What comes out does not depend on the toolchain of this workspace.
-    make.args(["--keep-going", "-C"])
+    command
+        .arg("-C")
         .arg(&plan.folder)
         .arg(format!("OUT={}", out.display()))
+        .arg(target)
         .env_remove("RUSTUP_TOOLCHAIN");
-    if !process::succeeds(&mut make)? {
-        eprintln!(
-            "*** some peers cannot be built here, and are missing from the table; {} says what they need",
-            plan.folder.join("README.md").display()
-        );
-    }
-    let mut programs = vec![Program { path: ours()?, arguments: passed_on.to_vec() }];
-    let present = NATIVE_PEERS.iter().map(|name| out.join(name)).filter(|path| path.is_file());
-    programs.extend(present.map(|path| Program { path, arguments: Vec::new() }));
-    let rust = out.join("rust-target/release/bench-peers");
-    if rust.is_file() {
-        programs.push(Program { path: rust.clone(), arguments: Vec::new() });
-        programs.push(Program { path: rust, arguments: DAGRS.map(OsString::from).to_vec() });
-    }
-    Ok(programs)
+    eprintln!("$ {}", process::line(&command));
+    let (ended, printed) = process::run_for(&mut command, BUILD_LIMIT)?;
+    Ok(match ended {
+        Ended::Status(status) if status.success() => Ok(()),
+        Ended::Status(_) => Err(reason(&printed)),
+        Ended::TimedOut => Err(format!("not built after {} s", BUILD_LIMIT.as_secs())),
+    })
+}
+
+/// The first line of a build's output that speaks of an error, or else the last line.
+fn reason(printed: &str) -> String {
+    let says_why = |line: &&str| ["error", "not found", "No package"].iter().any(|word| line.contains(word));
+    let line = printed.lines().find(says_why).or(printed.lines().last());
+    line.unwrap_or("make printed nothing").trim().to_owned()
+}
+
+fn skipped_line(name: &str, reason: &str, packages: &str) -> String {
+    let remedy = match packages {
+        "" => String::new(),
+        packages => format!("; on Debian it needs: apt-get install {packages}"),
+    };
+    format!("{name} cannot be built here and is missing from the table: {reason}{remedy}")
 }
 
 /// Builds our benchmark and returns where it is.
@@ -128,4 +176,24 @@ fn sample(program: &Program, shape: &str, plan: &Plan) -> Result<Result<String, 
         Ended::Status(status) => Err(format!("{status}: {}", printed.lines().last().unwrap_or_default())),
         Ended::TimedOut => Err(format!("not done after {} s", LIMIT.as_secs())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_is_missing_is_named_with_its_reason_and_its_remedy() {
+        let printed = "make: Entering directory 'x'\ng++ tbb.cpp\ntbb.cpp:7:10: fatal error: tbb/flow_graph.h: No such file\nmake: *** [tbb] Error 1\n";
+        let line = skipped_line("tbb", &reason(printed), "libtbb-dev");
+        assert_eq!(
+            line,
+            "tbb cannot be built here and is missing from the table: tbb.cpp:7:10: fatal error: tbb/flow_graph.h: No such file; \
+             on Debian it needs: apt-get install libtbb-dev"
+        );
+        assert_eq!(
+            reason("clang++-19 …\nmake: clang++-19: No such file or directory\n"),
+            "make: clang++-19: No such file or directory"
+        );
+    }
 }

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
+use super::Plan;
+
 /// The shapes, in the order of the table.
 pub(super) const SHAPES: [&str; 4] = ["chain", "indep", "wave", "tree"];
 
@@ -32,6 +36,27 @@ impl Samples {
 
     pub(super) fn is_empty(&self) -> bool {
         self.ns_per_task.is_empty()
+    }
+
+    /// Everything there is, for programs: the plan, each cell with its samples, and what is missing.
+    pub(super) fn json(&self, plan: &Plan, skipped: &[String]) -> String {
+        let cells = self.order.iter().flat_map(|(peer, variant)| {
+            SHAPES.iter().filter_map(move |shape| {
+                let key = (peer.clone(), variant.clone(), (*shape).to_owned());
+                let samples = self.ns_per_task.get(&key)?;
+                let (median, least) = median_and_minimum(samples)?;
+                Some(json!({"peer": peer, "variant": variant, "shape": shape, "median": median, "min": least, "samples": samples}))
+            })
+        });
+        let text = json!({
+            "unit": "ns per task, from the first submit to the last completion",
+            "rounds": plan.rounds,
+            "repetitions": plan.repetitions,
+            "threads": plan.threads,
+            "cells": cells.collect::<Vec<_>>(),
+            "skipped": skipped,
+        });
+        format!("{text:#}\n")
     }
 
     /// A Markdown table: median (min) of ns per task, build and run.
@@ -85,6 +110,19 @@ mod tests {
         assert!(table.contains("| prewire | full | 38 (36) |  |  |  |"), "{table}");
         assert!(table.contains("| tbb | flow |  |  |  | 100 (100) |"), "{table}");
         assert!(table.contains("samples in each cell: 1 to 2"), "{table}");
+    }
+
+    #[test]
+    fn the_file_holds_every_sample_and_what_is_missing() {
+        let mut samples = Samples::default();
+        samples.add("prewire,full,chain,2,100000,0,0,40,80");
+        samples.add("prewire,full,chain,2,100000,1,0,36,80");
+        let plan = Plan { folder: std::path::PathBuf::new(), rounds: 1, repetitions: 2, threads: 2 };
+        let text = samples.json(&plan, &["starpu cannot be built".to_owned()]);
+        let value: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+        let expected = json!([{"peer": "prewire", "variant": "full", "shape": "chain", "median": 38.0, "min": 36.0, "samples": [40.0, 36.0]}]);
+        assert_eq!(value["cells"], expected);
+        assert_eq!((&value["rounds"], &value["skipped"][0]), (&json!(1), &json!("starpu cannot be built")));
     }
 
     #[test]
