@@ -28,7 +28,7 @@ const RUNGS: &[Rung] = &[
     Rung { name: "deny", run: deny::run_default },
     Rung { name: "clippy", run: clippy },
     Rung { name: "loom", run: loom::run_default },
-    Rung { name: "mutations", run: loom_mutations },
+    Rung { name: "loom mutations", run: loom_mutations },
     Rung { name: "test", run: test::run_default },
     Rung { name: "conformance", run: conformance::run_default },
 ];
@@ -65,10 +65,10 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
 }
 
 fn line(name: &str, time: Duration, outcome: &Outcome) -> String {
-    format!("{name:14}{:8.1} s  {outcome}", time.as_secs_f64())
+    format!("{name:16}{:8.1} s  {outcome}", time.as_secs_f64())
 }
 
-/// The mutations that models catch; `cargo xtask mutations` runs all of them.
+/// The mutations that models catch; `cargo xtask mutations` runs all of them, those that need a whole test program among them.
 fn loom_mutations() -> Result<Outcome> {
     mutations::run(lexopt::Parser::from_args(["--kind", "loom"]))
 }

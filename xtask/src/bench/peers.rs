@@ -129,7 +129,8 @@ fn make(plan: &Plan, out: &Path, target: &str) -> Result<Result<(), String>> {
 
 /// The first line of a build's output that speaks of an error, or else the last line.
 fn reason(printed: &str) -> String {
-    let says_why = |line: &&str| ["error", "not found", "No package"].iter().any(|word| line.contains(word));
+    let says_why =
+        |line: &&str| ["error", "not found", "No such file", "No package"].iter().any(|word| line.contains(word));
     let line = printed.lines().find(says_why).or(printed.lines().last());
     line.unwrap_or("make printed nothing").trim().to_owned()
 }
@@ -192,7 +193,9 @@ mod tests {
              on Debian it needs: apt-get install libtbb-dev"
         );
         assert_eq!(
-            reason("clang++-19 …\nmake: clang++-19: No such file or directory\n"),
+            reason(
+                "make: Entering directory 'x'\nmake: clang++-19: No such file or directory\nmake: Leaving directory 'x'\n"
+            ),
             "make: clang++-19: No such file or directory"
         );
     }
