@@ -1,7 +1,8 @@
 //! One case: a seed on a machine. The runtimes are kept from case to case, so that what one program leaves behind would show in the next.
 
 use super::generator::{Limits, generate};
-use super::interpreter::interpret;
+use super::interpreter::{Outcome, interpret};
+use super::program::Program;
 use super::runner::Runner;
 use prewire::{Chip, Engine, Runtime};
 
@@ -22,7 +23,8 @@ impl Machine {
         Limits { tasks, window: if self.window == 0 { LARGE_WINDOW } else { self.window } }
     }
 
-    fn runtime(&self) -> Runtime {
+    /// What failed tasks should have written stays in the index until it is overwritten, however small the rings are.
+    fn runtime(&self, fails: bool) -> Runtime {
         let builder = Runtime::builder().platform(self.chip).engine(self.engine).clusters(3).threads(3);
         let builder = match self.window {
             0 => builder,
@@ -33,18 +35,50 @@ impl Machine {
                 builder.ring_task_window(window as u64).ring_heap(heap).ring_dep_pool(edges)
             }
         };
+        let builder = if fails { builder.index_entries(1 << 14) } else { builder };
         builder.build().unwrap_or_else(|error| panic!("{self:?}: {error}"))
     }
 }
 
+/// What is not as it should be.
+fn difference(found: &Outcome, blamed: Option<usize>, expected: &Outcome) -> Option<String> {
+    if found.ran != expected.ran {
+        let (more, less) = (found.ran.difference(&expected.ran), expected.ran.difference(&found.ran));
+        let (more, less): (Vec<_>, Vec<_>) = (more.collect(), less.collect());
+        return Some(format!("tasks {more:?} should not have run and did, tasks {less:?} should have and did not"));
+    }
+    if (&found.failed, found.unrun, found.tasks) != (&expected.failed, expected.unrun, expected.tasks) {
+        let told =
+            |outcome: &Outcome| format!("{:?} of {} failed, {} unrun", outcome.failed, outcome.tasks, outcome.unrun);
+        return Some(format!("{}, and not {}", told(found), told(expected)));
+    }
+    if blamed != expected.failed.first().copied() {
+        return Some(format!("task {blamed:?} is blamed, and the first that failed is {:?}", expected.failed.first()));
+    }
+    if let Some(place) = (0..found.accesses.len()).find(|&at| found.accesses[at] != expected.accesses[at]) {
+        return Some(format!("access {place}: {:?} and not {:?}", found.accesses[place], expected.accesses[place]));
+    }
+    for (buffer, (found, expected)) in found.external.iter().zip(&expected.external).enumerate() {
+        let differs = |&place: &usize| expected[place].is_some() && found[place] != expected[place];
+        if let Some(place) = (0..found.len()).find(differs) {
+            return Some(format!(
+                "buffer {buffer}, element {place}: {:x?} and not {:x?}",
+                found[place], expected[place]
+            ));
+        }
+    }
+    None
+}
+
 /// Runtimes by what they are.
 #[derive(Debug, Default)]
-pub(crate) struct Bench(Vec<(Machine, Runner)>);
+pub(crate) struct Bench(Vec<((Machine, bool), Runner)>);
 
 impl Bench {
-    fn runner(&mut self, machine: Machine) -> &mut Runner {
-        let place = self.0.iter().position(|(known, _)| *known == machine).unwrap_or_else(|| {
-            self.0.push((machine, Runner::new(machine.runtime(), machine.engine != Engine::InlineOnly)));
+    fn runner(&mut self, machine: Machine, fails: bool) -> &mut Runner {
+        let place = self.0.iter().position(|(known, _)| *known == (machine, fails)).unwrap_or_else(|| {
+            let runner = Runner::new(machine.runtime(fails), machine.engine != Engine::InlineOnly);
+            self.0.push(((machine, fails), runner));
             self.0.len() - 1
         });
         &mut self.0[place].1
@@ -56,19 +90,38 @@ impl Bench {
     /// What differs, with everything that is needed to see it again.
     pub(crate) fn check(&mut self, seed: u64, tasks: usize, machine: Machine) -> Result<(), String> {
         let program = generate(seed, machine.limits(tasks));
-        let expected = interpret(&program);
-        let runner = self.runner(machine);
-        let context = |text: String| format!("seed {seed}, {tasks} tasks, {machine:?}: {text}");
-        let found = runner.run(&program).map_err(context)?;
-        if found == expected {
-            return Ok(());
-        }
-        let mut text = String::from("what the orchestration read or how many tasks there were");
-        for (buffer, (found, expected)) in found.external.iter().zip(&expected.external).enumerate() {
-            if let Some(place) = (0..found.len()).find(|&place| found[place] != expected[place]) {
-                text = format!("buffer {buffer}, element {place}: {:#x} and not {:#x}", found[place], expected[place]);
-            }
-        }
-        Err(context(text))
+        self.check_program(&program, machine).map_err(|failure| {
+            format!(
+                "seed {seed}, {tasks} tasks, {machine:?}: {failure}; to see it again and made small: \
+                 cargo xtask oracle --seed {seed} --cases 1 --tasks {tasks}"
+            )
+        })
+    }
+
+    /// Runs a program and compares it with the interpreter.
+    ///
+    /// # Errors
+    /// What differs.
+    pub(crate) fn check_program(&mut self, program: &Program, machine: Machine) -> Result<(), Failure> {
+        let expected = interpret(program);
+        let runner = self.runner(machine, !expected.failed.is_empty());
+        let (found, blamed) = runner.run(program).map_err(Failure::Run)?;
+        difference(&found, blamed, &expected).map_or(Ok(()), |text| Err(Failure::Differs(text)))
+    }
+}
+
+/// How a program failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The run ended early.
+    Run(String),
+    /// It left behind something else than it should have.
+    Differs(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Failure::Run(text) | Failure::Differs(text)) = self;
+        f.write_str(text)
     }
 }

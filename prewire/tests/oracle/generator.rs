@@ -44,14 +44,18 @@ struct Generator {
     tasks: usize,
     /// Tasks that each ring has seen.
     ring_tasks: [usize; 4],
+    /// How many tasks in a thousand fail.
+    failing: usize,
 }
 
 /// The program of a seed.
 pub(crate) fn generate(seed: u64, limits: Limits) -> Program {
     let mut random = Random::new(seed);
     let external: Vec<u32> = (0..random.between(1, 3)).map(|_| random.between(16, 512) as u32).collect();
+    let failing = if random.percent(40) { random.between(1, 30) } else { 0 };
     let mut generator = Generator {
         random,
+        failing,
         limits,
         buffers: external.len(),
         external,
@@ -242,7 +246,8 @@ impl Generator {
     fn task(&mut self) {
         let kind = match self.random.below(20) {
             0 => Kind::Dummy,
-            1..8 => Kind::Cube,
+            1..7 => Kind::Cube,
+            7..9 => Kind::Mix([3, 5, 6, 7][self.random.below(4)]),
             _ => Kind::Vector,
         };
         let predicate = (kind != Kind::Dummy && self.random.percent(6)).then(|| self.condition());
@@ -252,6 +257,8 @@ impl Generator {
             arguments.push(match self.random.below(100) {
                 0..35 => Argument::Input(self.view()),
                 35..60 => Argument::InOut(self.view()),
+                // What a dummy overwrites is lost no longer, and yet it does not write it: where tasks fail, nobody knows what is there.
+                60..80 if kind == Kind::Dummy && self.failing > 0 => Argument::InOut(self.view()),
                 60..80 => Argument::OutputExisting(self.view()),
                 80..84 => Argument::NoDependency(self.view()),
                 _ if self.may_own() && outputs.len() < OUTPUTS_MOST => {
@@ -271,14 +278,24 @@ impl Generator {
         for shape in outputs {
             self.new_output(shape);
         }
-        let blocks = if kind != Kind::Dummy && are_apart(&arguments) { self.random.between(1, 3) as u32 } else { 1 };
+        // Several kernels share the work, so they must not meet the same element in two arguments.
+        let apart = are_apart(&arguments);
+        let kind = if matches!(kind, Kind::Mix(_)) && !apart { Kind::Vector } else { kind };
+        let blocks = if kind != Kind::Dummy && apart { self.random.between(1, 3) as u32 } else { 1 };
         let dependencies = match self.tasks {
             0 => Vec::new(),
             tasks => (0..self.random.below(5).saturating_sub(2)).map(|_| self.random.below(tasks)).collect(),
         };
-        let gang = blocks > 1 && self.random.percent(10);
+        let gang = blocks > 1 && self.random.percent(15);
         let salt = self.random.next();
-        self.steps.push(Step::Task(TaskStep { kind, arguments, salt, blocks, gang, dependencies, predicate }));
+        let (fails, deferred) = (None, false);
+        let mut task = TaskStep { kind, arguments, salt, blocks, gang, dependencies, predicate, fails, deferred };
+        if kind != Kind::Dummy && self.random.below(1000) < self.failing {
+            task.fails = Some(self.random.below(task.kernels() as usize) as u32);
+        } else if task.last_written().is_some() {
+            task.deferred = kind != Kind::Dummy && self.random.percent(3);
+        }
+        self.steps.push(Step::Task(task));
         self.count_task();
     }
 

@@ -1,9 +1,10 @@
 //! What a random program is made of. Nothing here knows how the runtime works; views are worked out by index arithmetic of their own.
 
 use prewire::Comparison;
+use serde::{Deserialize, Serialize};
 
 /// A program: memory, and what is submitted in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Program {
     pub(crate) seed: u64,
     /// The lengths of the external buffers, in elements of u32; they come first in the numbering of buffers.
@@ -11,7 +12,7 @@ pub(crate) struct Program {
     pub(crate) steps: Vec<Step>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Step {
     Open,
     Close,
@@ -33,7 +34,7 @@ pub(crate) enum Step {
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TaskStep {
     pub(crate) kind: Kind,
     pub(crate) arguments: Vec<Argument>,
@@ -45,16 +46,44 @@ pub(crate) struct TaskStep {
     /// Earlier tasks by their numbers.
     pub(crate) dependencies: Vec<usize>,
     pub(crate) predicate: Option<Condition>,
+    /// Which of its kernels fails, if one does: by its place among those of all blocks and parts.
+    pub(crate) fails: Option<u32>,
+    /// The last element that it writes is written after its kernels have ended, and the task completes behind it.
+    pub(crate) deferred: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Cube,
     Vector,
+    /// Several cores of one cluster, one bit for each: cube, first and second vector core.
+    Mix(u8),
     Dummy,
 }
 
-#[derive(Clone, Debug)]
+impl TaskStep {
+    /// Kernels of one block.
+    pub(crate) fn parts(&self) -> u32 {
+        match self.kind {
+            Kind::Cube | Kind::Vector => 1,
+            Kind::Mix(parts) => parts.count_ones(),
+            Kind::Dummy => 0,
+        }
+    }
+
+    /// The argument whose last element is the last that the task writes, if it writes any.
+    pub(crate) fn last_written(&self) -> Option<usize> {
+        let reads = |argument: &Argument| matches!(argument, Argument::Input(_) | Argument::NoDependency(_));
+        self.arguments.iter().rposition(|argument| !reads(argument))
+    }
+
+    /// Kernels of all blocks.
+    pub(crate) fn kernels(&self) -> u32 {
+        self.blocks * self.parts()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Argument {
     Input(View),
     InOut(View),
@@ -64,17 +93,44 @@ pub(crate) enum Argument {
     Output(Vec<u32>, Option<u32>),
 }
 
+impl Argument {
+    /// The view, unless it is new memory.
+    pub(crate) fn view(&self) -> Option<&View> {
+        match self {
+            Argument::Input(view)
+            | Argument::InOut(view)
+            | Argument::OutputExisting(view)
+            | Argument::NoDependency(view) => Some(view),
+            Argument::Output(..) => None,
+        }
+    }
+}
+
 /// Run only if the element compares so with the target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Condition {
     pub(crate) view: View,
     pub(crate) indices: Vec<u32>,
+    #[serde(with = "ComparisonName")]
     pub(crate) comparison: Comparison,
     pub(crate) target: i64,
 }
 
+/// How comparisons are written down.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Comparison")]
+enum ComparisonName {
+    None,
+    Equal,
+    NotEqual,
+    Greater,
+    Less,
+    GreaterOrEqual,
+    LessOrEqual,
+}
+
 /// Part of a buffer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct View {
     /// External buffers are numbered first, then outputs in the order in which they are allocated.
     pub(crate) buffer: usize,
@@ -85,7 +141,7 @@ pub(crate) struct View {
 }
 
 /// What a view starts from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Base {
     /// A row-major tensor from an element of an external buffer.
     External { element: u32, shape: Vec<u32> },
@@ -93,7 +149,7 @@ pub(crate) enum Base {
     Output,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum ViewStep {
     Box { shape: Vec<u32>, offsets: Vec<u32> },
     Slice { dimension: usize, start: u32, end: u32, step: u32 },
@@ -101,7 +157,7 @@ pub(crate) enum ViewStep {
 }
 
 /// Start, shape and strides, in elements of the buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layout {
     pub(crate) start: u32,
     pub(crate) shape: Vec<u32>,

@@ -1,92 +1,128 @@
 //! Runs a program on a runtime.
 
-use super::interpreter::{Outcome, initial};
-use super::program::{Argument, Base, Kind, Program, Step, TaskStep, View, ViewStep, each_index, mix, written};
+use super::interpreter::{Accessed, Outcome, initial};
+use super::kernel::{How, Late, kernel};
+use super::program::{Argument, Base, Kind, Program, Step, TaskStep, View, ViewStep};
 use prewire::{
-    Argument as TaskArgument, ArgumentTag, Buffer, DataType, Dependency, Kernel, KernelContext, KernelError, KernelId,
-    NewTensor, Predicate, Run, Runtime, Scalar, SubmitError, Task, TaskId, Tensor, TensorError,
+    Argument as TaskArgument, Buffer, DataType, Dependency, Kernel, KernelId, NewTensor, Predicate, Run, RunError,
+    Runtime, Scalar, SubmitError, Task, TaskId, Tensor, TensorError,
 };
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 /// A runtime with the one kernel that every task runs.
 #[derive(Debug)]
 pub(crate) struct Runner {
     runtime: Runtime,
     kernel: KernelId,
-    /// Whether the engine can start blocks together.
-    gangs: bool,
-}
-
-/// Reads all inputs, then writes every other argument in turn; of several blocks each does its share of the elements.
-fn kernel(context: &KernelContext<'_>) -> Result<(), KernelError> {
-    let (block, blocks) = (context.block_index() as usize, context.block_count() as usize);
-    let mut state = context.scalar_bits(0)?;
-    for (number, tensor) in context.tensors().iter().enumerate() {
-        if tensor.tag() == ArgumentTag::Input {
-            let input = context.input::<u32>(number)?;
-            each_index(tensor.shape(), |indices| state = mix(state, u64::from(input.get(&wide(indices)))));
-        }
-    }
-    for (number, tensor) in context.tensors().iter().enumerate() {
-        let keeps = match tensor.tag() {
-            ArgumentTag::Input | ArgumentTag::NoDependency => continue,
-            ArgumentTag::InOut => true,
-            ArgumentTag::Output | ArgumentTag::OutputExisting => false,
-        };
-        let mut output = context.output::<u32>(number)?;
-        let mut element = 0;
-        each_index(tensor.shape(), |indices| {
-            if element % blocks == block {
-                let indices = wide(indices);
-                let before = keeps.then(|| output.get(&indices));
-                output.set(&indices, written(state, number, element, before));
-            }
-            element += 1;
-        });
-    }
-    Ok(())
-}
-
-fn wide(indices: &[u32]) -> Vec<usize> {
-    indices.iter().map(|&index| index as usize).collect()
+    /// Whether the engine can run kernels at the same time, so that they may wait for one another.
+    concurrent: bool,
+    /// Tasks whose kernels have begun.
+    ran: Arc<Mutex<BTreeSet<usize>>>,
+    /// Writes what is written behind the ends of kernels.
+    _late: Late,
 }
 
 impl Runner {
-    pub(crate) fn new(mut runtime: Runtime, gangs: bool) -> Self {
-        let kernel = runtime.register(Kernel::any("mix", kernel)).expect("there is room for a kernel");
-        Runner { runtime, kernel, gangs }
+    pub(crate) fn new(mut runtime: Runtime, concurrent: bool) -> Self {
+        let ran = Arc::new(Mutex::new(BTreeSet::new()));
+        let (late, begun) = (Late::start(), ran.clone());
+        let orders = late.orders();
+        let body = Kernel::any("mix", move |context| kernel(context, &begun, &orders));
+        let body = if concurrent { body } else { body.never_waits() };
+        let kernel = runtime.register(body).expect("there is room for a kernel");
+        Runner { runtime, kernel, concurrent, ran, _late: late }
     }
 
-    /// Runs a program; an error is the run's.
-    pub(crate) fn run(&mut self, program: &Program) -> Result<Outcome, String> {
+    /// Runs a program and says what it left behind, and which task is to blame if one failed.
+    ///
+    /// # Errors
+    /// The run's, unless it is that a kernel failed.
+    pub(crate) fn run(&mut self, program: &Program) -> Result<(Outcome, Option<usize>), String> {
         let mut external = Vec::new();
         for (buffer, &length) in program.external.iter().enumerate() {
             let values = initial(program.seed, buffer, length);
             external.push(self.runtime.buffer_from(&values).map_err(|error| error.to_string())?);
         }
-        let mut read = Vec::new();
-        let (kernel, gangs) = (self.kernel, self.gangs);
-        let report = self.runtime.run(|run| {
-            let mut state = State { kernel, gangs, external: &external, outputs: Vec::new(), ids: Vec::new() };
-            program.steps.iter().try_for_each(|step| state.step(run, step, &mut read))
+        let counters = vec![0u32; program.steps.len()];
+        let counters = self.runtime.buffer_from(&counters).map_err(|error| error.to_string())?;
+        let counters = counters.tensor(&[program.steps.len() as u32], DataType::U32).map(|tensor| (counters, tensor));
+        let (_counters, counters) = counters.map_err(|error| error.to_string())?;
+        self.ran.lock().expect("no kernel panics").clear();
+        let (mut accesses, mut ids) = (Vec::new(), Vec::new());
+        let result = self.runtime.run(|run| {
+            let mut state = State {
+                kernel: self.kernel,
+                concurrent: self.concurrent,
+                external: &external,
+                counters: counters.first_byte(),
+                outputs: Vec::new(),
+                ids: &mut ids,
+                accesses: &mut accesses,
+            };
+            program.steps.iter().try_for_each(|step| state.step(run, step))
         });
-        let report = report.map_err(|failed| failed.to_string())?;
+        let number = |id: TaskId| ids.iter().position(|&known| known == id);
+        let (report, first) = match result {
+            Ok(report) => (report, None),
+            Err(failed) => match &*failed.error {
+                RunError::KernelFailed { first, .. } if How::is_intended(first) => (*failed.report, number(first.task)),
+                error => return Err(error.to_string()),
+            },
+        };
         let external: Result<Vec<Vec<u32>>, _> = external.iter().map(|buffer| self.runtime.read(buffer)).collect();
-        Ok(Outcome { external: external.map_err(|error| error.to_string())?, read, tasks: report.tasks })
+        let external = external.map_err(|error| error.to_string())?;
+        let accesses = accesses.into_iter().map(|accessed| match accessed {
+            Ok(accessed) => Ok(accessed),
+            Err(id) => number(id).map(Accessed::Lost).ok_or_else(|| format!("{id} is blamed and was never submitted")),
+        });
+        let ran = self.ran.lock().expect("no kernel panics").clone();
+        let failing = failing(program);
+        let outcome = Outcome {
+            external: external.into_iter().map(|values| values.into_iter().map(Some).collect()).collect(),
+            accesses: accesses.collect::<Result<_, _>>()?,
+            tasks: report.tasks,
+            failed: ran.intersection(&failing).copied().collect(),
+            ran,
+            unrun: report.unrun,
+        };
+        if outcome.failed.len() as u64 != report.failed {
+            return Err(format!(
+                "{} failures were reported and {} kernels failed",
+                report.failed,
+                outcome.failed.len()
+            ));
+        }
+        if report.completed != report.tasks {
+            return Err(format!("{} of {} tasks completed", report.completed, report.tasks));
+        }
+        Ok((outcome, first))
     }
+}
+
+/// The tasks that fail if they run.
+fn failing(program: &Program) -> BTreeSet<usize> {
+    let tasks = program.steps.iter().filter(|step| matches!(step, Step::Task(_) | Step::Allocate { .. }));
+    let fails = |step: &Step| matches!(step, Step::Task(task) if task.fails.is_some());
+    tasks.enumerate().filter(|(_, step)| fails(step)).map(|(number, _)| number).collect()
 }
 
 /// What an orchestration knows.
 struct State<'a> {
     kernel: KernelId,
-    gangs: bool,
+    concurrent: bool,
     external: &'a [Buffer],
+    /// The address of one counter for each step.
+    counters: u64,
     /// Outputs in the order of their allocation.
     outputs: Vec<Tensor>,
-    ids: Vec<TaskId>,
+    ids: &'a mut Vec<TaskId>,
+    /// What came of each data access; where the data was lost, the task that is to blame.
+    accesses: &'a mut Vec<Result<Accessed, TaskId>>,
 }
 
 impl State<'_> {
-    fn step(&mut self, run: &mut Run<'_>, step: &Step, read: &mut Vec<u32>) -> Result<(), SubmitError> {
+    fn step(&mut self, run: &mut Run<'_>, step: &Step) -> Result<(), SubmitError> {
         match step {
             Step::Open => run.open_scope(prewire::ScopeMode::Automatic),
             Step::Close => run.close_scope(),
@@ -98,24 +134,30 @@ impl State<'_> {
                 Ok(())
             }
             Step::Get { view, indices } => {
-                read.push(run.get::<u32>(&self.tensor(view)?, indices)?);
-                Ok(())
+                let read = run.get::<u32>(&self.tensor(view)?, indices);
+                self.accessed(read.map(Accessed::Read))
             }
-            Step::Set { view, indices, value } => run.set::<u32>(&self.tensor(view)?, indices, *value),
+            Step::Set { view, indices, value } => {
+                let set = run.set::<u32>(&self.tensor(view)?, indices, *value);
+                self.accessed(set.map(|()| Accessed::Written))
+            }
             Step::Task(task) => self.submit(run, task),
         }
+    }
+
+    fn accessed(&mut self, result: Result<Accessed, SubmitError>) -> Result<(), SubmitError> {
+        self.accesses.push(match result {
+            Ok(accessed) => Ok(accessed),
+            Err(SubmitError::DataLost(failure)) => Err(failure.task),
+            Err(error) => return Err(error),
+        });
+        Ok(())
     }
 
     fn submit(&mut self, run: &mut Run<'_>, task: &TaskStep) -> Result<(), SubmitError> {
         let mut tensors = Vec::new();
         for argument in &task.arguments {
-            tensors.push(match argument {
-                Argument::Output(..) => None,
-                Argument::Input(view)
-                | Argument::InOut(view)
-                | Argument::OutputExisting(view)
-                | Argument::NoDependency(view) => Some(self.tensor(view)?),
-            });
+            tensors.push(argument.view().map(|view| self.tensor(view)).transpose()?);
         }
         let arguments: Vec<TaskArgument<'_>> = task
             .arguments
@@ -132,14 +174,30 @@ impl State<'_> {
             .collect();
         let dependencies: Vec<_> = task.dependencies.iter().map(|&task| Dependency::on(self.ids[task])).collect();
         let operand = task.predicate.as_ref().map(|predicate| self.tensor(&predicate.view)).transpose()?;
-        let scalars = [Scalar(task.salt)];
+        let number = self.ids.len();
+        let how = How {
+            number,
+            parts: match task.kind {
+                Kind::Mix(parts) => parts,
+                _ => 0,
+            },
+            meets: self.concurrent && task.kernels() > 1 && (task.gang || task.blocks == 1),
+            fails: task.fails,
+            counter: task.deferred.then(|| self.counters + 4 * number as u64),
+        };
+        let scalars = how.scalars(task.salt).map(Scalar);
+        let kernel = |part: u32, parts: u8| (parts >> part & 1 != 0).then_some(self.kernel);
         let mut built = match task.kind {
             Kind::Dummy => Task::dummy(),
-            Kind::Cube => Task::cube(self.kernel).scalars(&scalars).blocks(i64::from(task.blocks)),
-            Kind::Vector => Task::vector(self.kernel).scalars(&scalars).blocks(i64::from(task.blocks)),
+            Kind::Cube => Task::cube(self.kernel),
+            Kind::Vector => Task::vector(self.kernel),
+            Kind::Mix(parts) => Task::cluster(kernel(0, parts), kernel(1, parts), kernel(2, parts)),
         };
+        if task.kind != Kind::Dummy {
+            built = built.scalars(&scalars).blocks(i64::from(task.blocks));
+        }
         built = built.arguments(&arguments).dependencies(&dependencies);
-        if task.gang && self.gangs {
+        if task.gang && self.concurrent {
             built = built.sync_start();
         }
         if let (Some(predicate), Some(operand)) = (&task.predicate, &operand) {
