@@ -3,7 +3,7 @@
 //! timed apart, in batches. `cargo run --release -p prewire-orchestrator --example submit_cost [SHAPE] [BATCH] [ROUNDS]`.
 
 use prewire_orchestrator::{Orchestrator, OrchestratorConfig};
-use prewire_runtime_core::chip::{ChipSpec, Latencies, Rates, RegisterMap};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::consumers::Ending;
 use prewire_runtime_core::graph::{Graph, Queue};
 use prewire_runtime_core::id::{KernelId, SlotIndex};
@@ -89,32 +89,6 @@ impl Blocking for Retirer {
     }
 }
 
-fn chip() -> ChipSpec {
-    ChipSpec {
-        name: "example",
-        clusters: 1,
-        dies: 1,
-        threads_default: 2,
-        threads_max: 2,
-        counter_hz: 1_000_000_000,
-        registers: RegisterMap { dispatch: 0, condition: 8, fast_path: None, pages: &[] },
-        coherent: true,
-        latencies: Latencies {
-            register_read_ns: (1, 1),
-            register_write_ns: 1,
-            dispatch_ns: 1,
-            completion_ns: (1, 1),
-            start_ns: (1, 1),
-            submit_ns: 1,
-            resolve_ns: 1,
-        },
-        rates: Rates { cube_multiply_adds_per_ns: 1.0, vector_operations_per_ns: 1.0, memory_bytes_per_ns: 1.0 },
-        data_types: &[DataType::U32],
-        exit_deadline_ms: 1,
-        handshake_deadline_ms: 1,
-    }
-}
-
 /// The tensors of a shape, cell by cell, and the tasks over them in the order of submission: the cells each reads, and the one it updates.
 fn shape(name: &str) -> (usize, Vec<(Vec<usize>, usize)>) {
     match name {
@@ -149,7 +123,7 @@ fn submit(orchestrator: &mut Orchestrator, arguments: &[Argument<'_>], retirer: 
 
 fn measure(name: &str, batch: usize, rounds: u32) -> Result<(), TensorError> {
     let config = OrchestratorConfig::default();
-    let chip = chip();
+    let chip = ChipSpec::unit(1);
     let graph = Arc::new(Graph::new(config.graph_sizes(1, chip.cores() as usize), |_| 0));
     let Ok(mut orchestrator) = Orchestrator::new(config, Arc::clone(&graph), Arc::new(NoMemory), &chip) else {
         panic!("no memory was needed");

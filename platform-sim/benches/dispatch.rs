@@ -2,7 +2,7 @@
 //! through the chip, by the thread that dispatches and by pooled threads.
 
 use prewire_platform_sim::{Engine, Sim, SimConfig, SimMemory};
-use prewire_runtime_core::chip::{ChipSpec, Latencies, Rates, RegisterMap};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::graph::{Graph, GraphSizes};
 use prewire_runtime_core::id::{CoreId, KernelId, RingIndex, SlotIndex, TaskId};
 use prewire_runtime_core::kernel::{
@@ -36,32 +36,6 @@ impl KernelServices for Nothing {
     }
     fn defer(&self, _: &DispatchPayload, _: Condition) {}
     fn relax(&self) {}
-}
-
-fn chip() -> ChipSpec {
-    ChipSpec {
-        name: "bench chip",
-        clusters: 24,
-        dies: 1,
-        threads_default: 2,
-        threads_max: 4,
-        counter_hz: 1_000_000_000,
-        registers: RegisterMap { dispatch: 0, condition: 8, fast_path: None, pages: &[(0, 4096)] },
-        coherent: true,
-        latencies: Latencies {
-            register_read_ns: (1, 1),
-            register_write_ns: 1,
-            dispatch_ns: 1,
-            completion_ns: (1, 1),
-            start_ns: (1, 1),
-            submit_ns: 1,
-            resolve_ns: 1,
-        },
-        rates: Rates { cube_multiply_adds_per_ns: 1.0, vector_operations_per_ns: 1.0, memory_bytes_per_ns: 1.0 },
-        data_types: &[],
-        exit_deadline_ms: 1000,
-        handshake_deadline_ms: 1000,
-    }
 }
 
 fn measure(name: &str, mut round: impl FnMut()) {
@@ -105,8 +79,9 @@ fn main() {
     set.register(Kernel { name: "empty".to_owned(), kind: None, function }).expect("the set is empty");
     let sizes = GraphSizes { slots: 4, edges: 4, argument_units: 4, instances: 1, cores: 72 };
     let graph = Arc::new(Graph::new(sizes, |_| 0));
-    let memory = Arc::new(SimMemory::new(&chip()));
-    let sim = Sim::new(SimConfig::new(chip(), Engine::Inline), graph, memory).expect("memory for the handshake");
+    let memory = Arc::new(SimMemory::new(&ChipSpec::unit(24)));
+    let sim =
+        Sim::new(SimConfig::new(ChipSpec::unit(24), Engine::Inline), graph, memory).expect("memory for the handshake");
     sim.begin_run(1, &Arc::new(set)).expect("the cores answer");
 
     let mut payload = empty_payload();
@@ -154,8 +129,8 @@ fn pooled(cores: u16) {
     set.register(Kernel { name: "short".to_owned(), kind: None, function }).expect("the set is empty");
     let sizes = GraphSizes { slots: 4, edges: 4, argument_units: 4, instances: 1, cores: 72 };
     let graph = Arc::new(Graph::new(sizes, |_| 0));
-    let memory = Arc::new(SimMemory::new(&chip()));
-    let config = SimConfig::new(chip(), Engine::Threads);
+    let memory = Arc::new(SimMemory::new(&ChipSpec::unit(24)));
+    let config = SimConfig::new(ChipSpec::unit(24), Engine::Threads);
     let sim = Sim::new(config, Arc::clone(&graph), memory).expect("memory for the handshake");
     sim.begin_run(1, &Arc::new(set)).expect("the cores answer");
     let mut states = vec![(Token::FIRST, InFlight::default()); usize::from(cores)];

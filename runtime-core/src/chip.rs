@@ -111,6 +111,34 @@ pub struct ChipSpec {
 }
 
 impl ChipSpec {
+    /// A chip of so many clusters on which everything takes one nanosecond and that has no quirk: what tests and measurements without a real chip start
+    /// from.
+    pub const fn unit(clusters: u16) -> Self {
+        ChipSpec {
+            name: "unit",
+            clusters,
+            dies: 1,
+            threads_default: 2,
+            threads_max: 16,
+            counter_hz: 1_000_000_000,
+            registers: RegisterMap { dispatch: 0, condition: 8, fast_path: None, pages: &[(0, 4096)] },
+            coherent: true,
+            latencies: Latencies {
+                register_read_ns: (1, 1),
+                register_write_ns: 1,
+                dispatch_ns: 1,
+                completion_ns: (1, 1),
+                start_ns: (1, 1),
+                submit_ns: 1,
+                resolve_ns: 1,
+            },
+            rates: Rates { cube_multiply_adds_per_ns: 1.0, vector_operations_per_ns: 1.0, memory_bytes_per_ns: 1.0 },
+            data_types: &DataType::ALL,
+            exit_deadline_ms: 1000,
+            handshake_deadline_ms: 1000,
+        }
+    }
+
     /// The same chip with fewer clusters, for tests and small machines.
     ///
     /// # Panics

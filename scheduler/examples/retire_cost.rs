@@ -6,7 +6,7 @@
 //! Each figure is a median over rounds, with the minimum beside it. The graphs are built outside the measured time, as the orchestrator would have them
 //! wired; `direct` is the same kernel called through the same platform without any scheduler, for what the platform itself costs.
 
-use prewire_runtime_core::chip::{ChipSpec, Latencies, Rates, RegisterMap};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::consumers::Pushed;
 use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
 use prewire_runtime_core::graph::{Graph, GraphSizes};
@@ -120,32 +120,6 @@ impl Platform for Inline {
     }
 }
 
-fn spec() -> ChipSpec {
-    ChipSpec {
-        name: "example",
-        clusters: 24,
-        dies: 1,
-        threads_default: 2,
-        threads_max: 4,
-        counter_hz: 1_000_000_000,
-        registers: RegisterMap { dispatch: 0, condition: 8, fast_path: None, pages: &[] },
-        coherent: true,
-        latencies: Latencies {
-            register_read_ns: (1, 1),
-            register_write_ns: 1,
-            dispatch_ns: 1,
-            completion_ns: (1, 1),
-            start_ns: (1, 1),
-            submit_ns: 1,
-            resolve_ns: 1,
-        },
-        rates: Rates { cube_multiply_adds_per_ns: 1.0, vector_operations_per_ns: 1.0, memory_bytes_per_ns: 1.0 },
-        data_types: &[],
-        exit_deadline_ms: 1000,
-        handshake_deadline_ms: 1000,
-    }
-}
-
 /// Wires a window of tasks; a task's producers are given by its number.
 fn build(graph: &Graph, producers: impl Fn(u32) -> Vec<u32>) -> Vec<SlotIndex> {
     let mut edge = 0;
@@ -187,7 +161,7 @@ fn build(graph: &Graph, producers: impl Fn(u32) -> Vec<u32>) -> Vec<SlotIndex> {
 
 fn main() {
     let config = SchedulerConfig::new(1);
-    let spec = spec();
+    let spec = ChipSpec::unit(24);
     let sizes = GraphSizes {
         slots: WINDOW as usize,
         edges: 2 * WINDOW as usize,

@@ -2,13 +2,12 @@
 
 use prewire_platform_sim::bus::{MemoryBus, RegisterBus};
 use prewire_platform_sim::{Engine, Sim, SimConfig, SimMemory};
-use prewire_runtime_core::chip::{ChipSpec, FastPath, Latencies, Rates, RegisterMap};
+use prewire_runtime_core::chip::{ChipSpec, FastPath, RegisterMap};
 use prewire_runtime_core::graph::{Graph, GraphSizes};
 use prewire_runtime_core::id::{CoreId, KernelId, RingIndex, SlotIndex, TaskId};
 use prewire_runtime_core::kernel::{Kernel, KernelContext, KernelError, KernelFunction, KernelSet};
 use prewire_runtime_core::platform::{BlockFailure, DispatchPayload, Outcome, Platform};
 use prewire_runtime_core::port::{Condition, InFlight, Token, Transition};
-use prewire_runtime_core::tensor::DataType;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,35 +17,18 @@ pub(crate) const LONG: Duration = Duration::from_secs(30);
 /// The run that a rig begins with.
 pub(crate) const RUN: u32 = 1;
 
-/// A chip of so many clusters.
+/// A chip of so many clusters, with a window that opens and closes.
 pub(crate) fn chip(clusters: u16) -> ChipSpec {
     ChipSpec {
-        name: "test chip",
-        clusters,
-        dies: 1,
-        threads_default: 2,
-        threads_max: 4,
-        counter_hz: 1_000_000_000,
         registers: RegisterMap {
             dispatch: 0x40,
             condition: 0x2084,
             fast_path: Some(FastPath { offset: 0x10, open: 7, close: 8 }),
             pages: &[(0, 0x1000), (0x2000, 0x1000)],
         },
-        coherent: true,
-        latencies: Latencies {
-            register_read_ns: (1, 1),
-            register_write_ns: 1,
-            dispatch_ns: 1,
-            completion_ns: (1, 1),
-            start_ns: (1, 1),
-            submit_ns: 1,
-            resolve_ns: 1,
-        },
-        rates: Rates { cube_multiply_adds_per_ns: 1.0, vector_operations_per_ns: 1.0, memory_bytes_per_ns: 1.0 },
-        data_types: &[DataType::F32],
         exit_deadline_ms: 200,
         handshake_deadline_ms: 200,
+        ..ChipSpec::unit(clusters)
     }
 }
 

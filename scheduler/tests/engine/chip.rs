@@ -1,6 +1,5 @@
 //! Chips made for tests.
 
-pub(crate) use crate::spec::spec;
 use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::CoreId;

@@ -1,7 +1,8 @@
 //! Completion: each task once, its consumers in order, its holds dropped, long walks in pieces.
 
-use crate::chip::{Ended, Engine, TestChip, spec};
+use crate::chip::{Ended, Engine, TestChip};
 use crate::world::{CUBE, New, VECTOR, WAIT, World, data, order, retain};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::consumers::Ending;
 use prewire_runtime_core::id::SlotIndex;
 use prewire_runtime_core::slot::{Parts, SlotTable};
@@ -129,7 +130,7 @@ impl SubTaskRound {
 /// Claims CHIP-101.
 #[test]
 fn a_repeated_end_completes_nothing_twice() {
-    let mut chip = TestChip::new(spec(2), Engine::Hand, |_| Ended::Ok);
+    let mut chip = TestChip::new(ChipSpec::unit(2), Engine::Hand, |_| Ended::Ok);
     chip.repeat_every = 10;
     let mut world = World::with(chip, SchedulerConfig::new(1));
     let mut slots = Vec::new();
@@ -220,7 +221,7 @@ fn a_long_list_of_consumers_is_walked_in_pieces() {
 fn unrelated_tasks_do_not_wait_for_the_end_of_a_long_walk() {
     const CONSUMERS: usize = 10_000;
     const UNRELATED: usize = 100;
-    let chip = TestChip::new(spec(24), Engine::Hand, |_| Ended::Ok);
+    let chip = TestChip::new(ChipSpec::unit(24), Engine::Hand, |_| Ended::Ok);
     let mut world = World::sized(chip, SchedulerConfig::new(3), 1 << 14, 1 << 14);
     let producer = world.submit(New::of(CUBE), &[]);
     for _ in 0..CONSUMERS {
@@ -318,7 +319,7 @@ fn kept_successors_overtake_an_older_task_at_most_64_times() {
                 Ended::Ok
             }
         };
-        let mut chip = TestChip::new(spec(1), engine, kernel);
+        let mut chip = TestChip::new(ChipSpec::unit(1), engine, kernel);
         chip.logs = false;
         chip.preload = false;
         let mut world = World::sized(chip, SchedulerConfig::new(1), 1 << 10, 1 << 11);

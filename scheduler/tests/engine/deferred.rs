@@ -1,7 +1,8 @@
 //! Tasks that wait for counters after their kernels returned.
 
-use crate::chip::{Ended, Engine, TestChip, spec};
+use crate::chip::{Ended, Engine, TestChip};
 use crate::world::{CUBE, New, VECTOR, World, data};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::consumers::Ending;
 use prewire_runtime_core::error::Fatal;
 use prewire_runtime_core::kernel::Condition;
@@ -135,7 +136,7 @@ fn blocks_and_conditions_complete_a_task_together_and_once() {
         }
         Ended::Deferred(conditions)
     };
-    let mut chip = TestChip::new(spec(24), Engine::Hand, |_| Ended::Ok);
+    let mut chip = TestChip::new(ChipSpec::unit(24), Engine::Hand, |_| Ended::Ok);
     chip.logs = false;
     let mut world = World::with(chip, SchedulerConfig::new(3));
     for round in 0..ROUNDS {
@@ -170,7 +171,7 @@ fn blocks_and_conditions_complete_a_task_together_and_once() {
 /// Claims CHIP-122.
 #[test]
 fn many_tasks_may_wait_at_once() {
-    let mut chip = TestChip::new(spec(2), Engine::Inline, |payload| {
+    let mut chip = TestChip::new(ChipSpec::unit(2), Engine::Inline, |payload| {
         Ended::Deferred(vec![reaches(4 * payload.task.sequence() + 4, payload.run)])
     });
     chip.logs = false;
@@ -208,7 +209,7 @@ fn many_tasks_may_wait_at_once() {
 fn waiting_for_a_counter_is_no_deadlock_until_its_budget_is_over() {
     for comes in [true, false] {
         let config = SchedulerConfig { watchdog: Duration::from_millis(500), ..SchedulerConfig::new(1) };
-        let mut world = World::with(TestChip::new(spec(1), Engine::Hand, |_| Ended::Ok), config);
+        let mut world = World::with(TestChip::new(ChipSpec::unit(1), Engine::Hand, |_| Ended::Ok), config);
         let task = world.submit(New::of(CUBE).budget_ms(5000), &[]);
         world.finish_orchestration();
         world.settle();

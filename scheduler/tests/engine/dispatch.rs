@@ -1,7 +1,8 @@
 //! Single blocks on cores: whose cores, which token, idle before pre-loaded, directed ones in order.
 
-use crate::chip::{Ended, Engine, TestChip, spec};
+use crate::chip::{Ended, Engine, TestChip};
 use crate::world::{CUBE, MIX, New, VECTOR, World, data, wakes};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::port::Token;
@@ -17,7 +18,7 @@ fn a_core_holds_one_running_and_one_preloaded_dispatch_and_tokens_advance() {
     const TASKS: u64 = 100_000;
     const CLUSTERS: u16 = 8;
     // Between a core's dispatches and its ends there are never more than two.
-    let chip = TestChip::new(spec(CLUSTERS), Engine::Hand, |_| Ended::Ok);
+    let chip = TestChip::new(ChipSpec::unit(CLUSTERS), Engine::Hand, |_| Ended::Ok);
     let config = SchedulerConfig { first_token: Token::starting_at(0x7FFF_FFE0).unwrap(), ..SchedulerConfig::new(2) };
     let mut world = World::sized(chip, config, 1 << 10, 4);
     let mut finished = 0;
@@ -89,7 +90,7 @@ fn idle_beats_preloading_on_the_whole_chip() {
 #[test]
 fn a_core_is_touched_only_by_the_instance_that_owns_its_cluster() {
     for instances in [1, 2, 3, 4] {
-        let mut chip = TestChip::new(spec(24), Engine::Threads, |_| Ended::Ok);
+        let mut chip = TestChip::new(ChipSpec::unit(24), Engine::Threads, |_| Ended::Ok);
         chip.watch_touch = true;
         let mut world = World::with(chip, SchedulerConfig::new(instances));
         let mut slots = Vec::new();

@@ -2,6 +2,7 @@
 
 use crate::chip::{Ended, Engine};
 use crate::world::{CUBE, MIX, New, VECTOR, World, data, order};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::consumers::Ending;
 use prewire_runtime_core::id::SlotIndex;
 use prewire_runtime_core::slot::{Comparison, Parts, TaskFlags};
@@ -89,7 +90,7 @@ fn chains_and_meshes_of_dummies_finish() {
 #[test]
 fn dummies_are_drained_by_every_instance() {
     const DUMMIES: u64 = 30_000;
-    let chip = crate::chip::TestChip::new(crate::chip::spec(3), Engine::Hand, |_| Ended::Ok);
+    let chip = crate::chip::TestChip::new(ChipSpec::unit(3), Engine::Hand, |_| Ended::Ok);
     let mut world = World::sized(chip, prewire_scheduler::SchedulerConfig::new(3), 1 << 16, 1 << 16);
     // One instance owns a producer with a list that takes many steps to walk.
     let producer = world.submit(New::of(CUBE), &[]);

@@ -1,7 +1,8 @@
 //! Failed kernels: their dependents by data are retired unrun, everything else runs.
 
-use crate::chip::{CANCELLED, Ended, Engine, TestChip, spec};
+use crate::chip::{CANCELLED, Ended, Engine, TestChip};
 use crate::world::{CUBE, New, VECTOR, World, data, order};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::consumers::Ending;
 use prewire_runtime_core::error::Fatal;
 use prewire_runtime_core::platform::DeferError;
@@ -36,7 +37,7 @@ fn a_failed_kernel_retires_what_depends_on_its_data_and_nothing_else() {
     assert_eq!(ran, [0, 3, 4], "B and C were never dispatched");
 
     let run = || {
-        let mut chip = TestChip::new(spec(1), Engine::Hand, |_| Ended::Ok);
+        let mut chip = TestChip::new(ChipSpec::unit(1), Engine::Hand, |_| Ended::Ok);
         chip.logs = false;
         let mut world = World::sized(chip, SchedulerConfig::new(1), 1 << 17, 1 << 17);
         let head = world.submit(New::of(CUBE), &[]);
@@ -83,7 +84,7 @@ fn the_earliest_cause_is_the_one_that_counts() {
 /// Claims CHIP-107.
 #[test]
 fn a_task_with_a_failed_and_an_unfinished_producer_stays_alive() {
-    let chip = TestChip::new(spec(4), Engine::Hand, |_| Ended::Ok);
+    let chip = TestChip::new(ChipSpec::unit(4), Engine::Hand, |_| Ended::Ok);
     let mut world = World::sized(chip, SchedulerConfig::new(1), 4, 8);
     let failing = world.submit(New::of(CUBE), &[]);
     let gated = world.submit(New::of(CUBE), &[]);

@@ -1,7 +1,8 @@
 //! Gangs: all blocks together or none, in order, starving nobody and starved by nobody.
 
-use crate::chip::{Ended, Engine, TestChip, spec};
+use crate::chip::{Ended, Engine, TestChip};
 use crate::world::{CUBE, MIX, New, VECTOR, World};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::error::Fatal;
 use prewire_runtime_core::id::{CoreId, SlotIndex};
 use prewire_runtime_core::platform::DispatchPayload;
@@ -54,7 +55,7 @@ fn all_blocks_run_at_the_same_time() {
 fn sizes_and_repetition_work() {
     let clusters = 6u32;
     let config = SchedulerConfig { watchdog: Duration::from_secs(5), ..SchedulerConfig::new(3) };
-    let mut chip = TestChip::new(spec(6), Engine::Threads, meeting(1));
+    let mut chip = TestChip::new(ChipSpec::unit(6), Engine::Threads, meeting(1));
     chip.logs = false;
     let mut world = World::with(chip, config);
     for blocks in [1, clusters / 3, clusters / 3 + 1, clusters - 1, clusters, 1] {
@@ -104,7 +105,7 @@ fn two_gangs_never_hold_half_each() {
 /// Claims CHIP-093.
 #[test]
 fn two_gangs_with_barriers_finish_one_after_the_other() {
-    let mut chip = TestChip::new(spec(24), Engine::Threads, meeting(1));
+    let mut chip = TestChip::new(ChipSpec::unit(24), Engine::Threads, meeting(1));
     chip.logs = false;
     let mut world = World::with(chip, SchedulerConfig::new(3));
     for _ in 0..1000 {
@@ -265,7 +266,7 @@ fn gathering_can_be_interrupted_at_any_point() {
 #[test]
 fn a_gang_that_waits_for_a_long_task_stops_nothing_else() {
     let config = SchedulerConfig { watchdog: Duration::from_millis(500), ..SchedulerConfig::new(3) };
-    let mut world = World::with(TestChip::new(spec(24), Engine::Hand, |_| Ended::Ok), config);
+    let mut world = World::with(TestChip::new(ChipSpec::unit(24), Engine::Hand, |_| Ended::Ok), config);
     let long = world.submit(New::of(VECTOR).budget_ms(10_000), &[]);
     world.settle();
     world.start_all();

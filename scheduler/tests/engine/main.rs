@@ -11,7 +11,6 @@ mod gang;
 mod mix;
 mod random;
 mod ready;
-mod spec;
 mod standstill;
 mod watchdog;
 mod world;

@@ -1,7 +1,8 @@
 //! Tasks of many blocks and of several parts.
 
-use crate::chip::{Ended, Engine, TestChip, spec};
+use crate::chip::{Ended, Engine, TestChip};
 use crate::world::{CUBE, MIX, New, VECTOR, World, wakes};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::slot::{Parts, TaskFlags};
@@ -64,7 +65,7 @@ fn blocks_below_at_and_above_the_width_of_the_chip_run_once_each() {
         world.assert_quiet();
     }
     // Over many rounds: disjoint, complete, and on cores of every instance.
-    let mut chip = TestChip::new(spec(24), Engine::Inline, |_| Ended::Ok);
+    let mut chip = TestChip::new(ChipSpec::unit(24), Engine::Inline, |_| Ended::Ok);
     chip.logs = true;
     let mut world = World::with(chip, SchedulerConfig::new(3));
     for _ in 0..1000 {

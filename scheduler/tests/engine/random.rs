@@ -1,7 +1,8 @@
 //! Random graphs of every kind of task, driven by threads that sleep until they are rung: nothing is lost, repeated, early or left behind.
 
-use crate::chip::{Ended, Engine, TestChip, spec};
+use crate::chip::{Ended, Engine, TestChip};
 use crate::world::{CUBE, MIX, New, VECTOR, World, data, order};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::consumers::Ending;
 use prewire_runtime_core::id::{CoreId, SlotIndex};
 use prewire_runtime_core::kernel::Condition;
@@ -96,7 +97,7 @@ fn run(seed: u64, instances: usize, engine: Engine) {
             }
         }
     };
-    let mut chip = TestChip::new(spec(CLUSTERS), engine, kernel);
+    let mut chip = TestChip::new(ChipSpec::unit(CLUSTERS), engine, kernel);
     chip.preload = engine == Engine::Threads && seed.is_multiple_of(2);
     let mut world = World::with(chip, SchedulerConfig::new(instances));
     let mut slots: Vec<SlotIndex> = Vec::new();

@@ -1,7 +1,8 @@
 //! Readiness: once, in order, whatever completes at the same moment.
 
-use crate::chip::{Ended, Engine, TestChip, spec};
+use crate::chip::{Ended, Engine, TestChip};
 use crate::world::{CUBE, New, VECTOR, World, data};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::id::{KernelId, SlotIndex, TaskId};
 use prewire_runtime_core::slot::{Parts, SlotTable, TaskBody, TaskFlags};
 use prewire_scheduler::SchedulerConfig;
@@ -76,7 +77,7 @@ fn all_tasks_of_all_windows_may_be_ready_at_once() {
     for clusters in [8, 36] {
         let ran: Arc<Vec<AtomicU32>> = Arc::new((0..TASKS).map(|_| AtomicU32::new(0)).collect());
         let count = ran.clone();
-        let mut chip = TestChip::new(spec(clusters), Engine::Inline, move |payload| {
+        let mut chip = TestChip::new(ChipSpec::unit(clusters), Engine::Inline, move |payload| {
             count[payload.task.sequence() as usize].fetch_add(1, Ordering::Relaxed);
             Ended::Ok
         });

@@ -1,8 +1,9 @@
 //! What stands still without a core that runs: stopped and sleeping owners, cores that start nothing, counters.
 
-use crate::chip::{Ended, Engine, TestChip, spec};
+use crate::chip::{Ended, Engine, TestChip};
 use crate::watchdog::{report, world_with_watchdog};
 use crate::world::{CUBE, New, VECTOR, World, wakes};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::error::{Fatal, StallClass};
 use prewire_runtime_core::kernel::Condition;
 use prewire_runtime_core::slot::Parts;
@@ -18,7 +19,7 @@ fn an_instance_stopped_with_a_task_in_hand_causes_no_verdict() {
     // The scheduler's thread stops between taking the first task from its queue and dispatching it.
     let (stopped, go_on) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let (say, wait) = (stopped.clone(), go_on.clone());
-    let mut chip = TestChip::new(spec(2), Engine::Inline, |_| Ended::Ok);
+    let mut chip = TestChip::new(ChipSpec::unit(2), Engine::Inline, |_| Ended::Ok);
     chip.before_dispatch = Some(Box::new(move |payload| {
         if payload.task.sequence() == 0 {
             say.store(true, Ordering::Release);
@@ -111,7 +112,7 @@ fn a_hung_kernel_of_the_stepping_thread_itself_is_found() {
     let watched = Arc::new(AtomicBool::new(false));
     let waits = watched.clone();
     let config = SchedulerConfig { watchdog: Duration::from_millis(200), ..SchedulerConfig::new(1) };
-    let chip = TestChip::new(spec(1), Engine::Inline, move |_| {
+    let chip = TestChip::new(ChipSpec::unit(1), Engine::Inline, move |_| {
         while !waits.load(Ordering::Acquire) {
             std::thread::yield_now();
         }

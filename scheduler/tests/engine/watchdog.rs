@@ -1,7 +1,8 @@
 //! Verdicts on what stands still, by a clock that the tests move.
 
-use crate::chip::{Ended, Engine, TestChip, spec};
+use crate::chip::{Ended, Engine, TestChip};
 use crate::world::{CUBE, New, VECTOR, World, data};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::error::{Fatal, StallClass, StallReport};
 use prewire_runtime_core::id::CoreId;
 use prewire_scheduler::SchedulerConfig;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 pub(crate) fn world_with_watchdog(clusters: u16, instances: usize, watchdog_ms: u64) -> World {
     let config = SchedulerConfig { watchdog: Duration::from_millis(watchdog_ms), ..SchedulerConfig::new(instances) };
-    World::with(TestChip::new(spec(clusters), Engine::Hand, |_| Ended::Ok), config)
+    World::with(TestChip::new(ChipSpec::unit(clusters), Engine::Hand, |_| Ended::Ok), config)
 }
 
 pub(crate) fn report(world: &World) -> StallReport {

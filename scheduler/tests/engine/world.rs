@@ -1,6 +1,7 @@
 //! A graph, a chip and its schedulers, and a hand that submits as an orchestrator would.
 
-use crate::chip::{Ended, Engine, TestChip, spec};
+use crate::chip::{Ended, Engine, TestChip};
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::consumers::{Ending, Pushed};
 use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
 use prewire_runtime_core::graph::{Graph, GraphSizes, Queue};
@@ -92,7 +93,10 @@ pub(crate) struct World {
 impl World {
     /// Blocks that the test starts and ends by hand.
     pub(crate) fn by_hand(clusters: u16, instances: usize) -> World {
-        World::with(TestChip::new(spec(clusters), Engine::Hand, |_| Ended::Ok), SchedulerConfig::new(instances))
+        World::with(
+            TestChip::new(ChipSpec::unit(clusters), Engine::Hand, |_| Ended::Ok),
+            SchedulerConfig::new(instances),
+        )
     }
 
     pub(crate) fn running(
@@ -101,7 +105,7 @@ impl World {
         engine: Engine,
         kernel: impl Fn(&DispatchPayload) -> Ended + Send + Sync + 'static,
     ) -> World {
-        World::with(TestChip::new(spec(clusters), engine, kernel), SchedulerConfig::new(instances))
+        World::with(TestChip::new(ChipSpec::unit(clusters), engine, kernel), SchedulerConfig::new(instances))
     }
 
     pub(crate) fn with(chip: TestChip, config: SchedulerConfig) -> World {
