@@ -3,49 +3,10 @@
 //! Two arguments may name common bytes. A kernel that would hold a writable and another view of the same bytes at once is told so, as a `RefCell`
 //! would tell it, so that slices handed out are never aliased.
 
-use super::KernelError;
-use crate::tensor::{ArgumentTag, DataType, TensorArgument};
+use super::{Element, KernelError};
+use crate::tensor::{ArgumentTag, TensorArgument};
 use std::cell::RefCell;
 use std::marker::PhantomData;
-
-/// A type that tensors hold.
-///
-/// # Safety
-/// The type has the size that [`DataType::bytes`] says and every bit pattern is a value.
-pub unsafe trait Element: Copy + Send + Sync + 'static {
-    /// The element type.
-    const DATA_TYPE: DataType;
-    /// The value in the low bits of a scalar cell.
-    fn from_cell(cell: u64) -> Self;
-}
-
-macro_rules! element {
-    ($($type:ty, $data_type:ident, $from:expr;)*) => {
-        $(
-            // SAFETY: a plain number of the stated size.
-            unsafe impl Element for $type {
-                const DATA_TYPE: DataType = DataType::$data_type;
-                #[inline]
-                fn from_cell(cell: u64) -> Self {
-                    let from: fn(u64) -> $type = $from;
-                    from(cell)
-                }
-            }
-        )*
-    };
-}
-
-element! {
-    f32, F32, |cell| f32::from_bits(cell as u32);
-    i8, I8, |cell| cell as i8;
-    i16, I16, |cell| cell as i16;
-    i32, I32, |cell| cell as i32;
-    i64, I64, |cell| cell as i64;
-    u8, U8, |cell| cell as u8;
-    u16, U16, |cell| cell as u16;
-    u32, U32, |cell| cell as u32;
-    u64, U64, |cell| cell;
-}
 
 /// Which arguments are open: a bit per argument, and how often for reading.
 #[derive(Debug, Default)]
@@ -110,21 +71,38 @@ impl<T: Element> View<'_, T> {
             shape.len(),
             indices.len()
         );
+        self.steps(indices)
+    }
+
+    /// How far these indices are from the view's first element.
+    #[inline]
+    fn steps(&self, indices: &[usize]) -> usize {
         let mut offset = 0;
-        for ((&index, &extent), &stride) in indices.iter().zip(shape).zip(self.tensor.strides()) {
+        for ((&index, &extent), &stride) in indices.iter().zip(self.tensor.shape()).zip(self.tensor.strides()) {
             assert!(index < extent as usize, "index {index} is beyond an extent of {extent}");
             offset += index * stride as usize;
         }
         offset
     }
 
-    fn contiguous(&self) -> Option<usize> {
-        let layout = self.tensor.layout();
-        layout.is_contiguous().then_some(layout.elements() as usize)
+    #[inline]
+    fn get(&self, indices: &[usize]) -> T {
+        let offset = self.offset(indices);
+        // SAFETY: the offset is within the view, which is within its buffer.
+        let element = unsafe { self.data.add(offset) };
+        // SAFETY: the context's contract makes the memory readable; every bit pattern is a value.
+        unsafe { element.read_unaligned() }
     }
 
-    /// The offset and length of a row: all but the last index are given, and the last dimension must be dense.
-    fn row(&self, indices: &[usize]) -> (usize, usize) {
+    /// Where all elements lie one behind the other, and how many they are.
+    fn all(&self) -> (*mut T, usize) {
+        let layout = self.tensor.layout();
+        assert!(layout.is_contiguous(), "a strided view has no slice of all its elements; take rows");
+        self.dense(0, layout.elements() as usize)
+    }
+
+    /// Where a row's elements lie one behind the other, and how many they are: all but the last index are given, and the last dimension must be dense.
+    fn row(&self, indices: &[usize]) -> (*mut T, usize) {
         let shape = self.tensor.shape();
         let dimensions = shape.len();
         assert!(
@@ -136,12 +114,17 @@ impl<T: Element> View<'_, T> {
             self.tensor.strides()[dimensions - 1] == 1 || shape[dimensions - 1] <= 1,
             "the rows of this view are strided"
         );
-        let mut offset = 0;
-        for ((&index, &extent), &stride) in indices.iter().zip(shape).zip(self.tensor.strides()) {
-            assert!(index < extent as usize, "index {index} is beyond an extent of {extent}");
-            offset += index * stride as usize;
+        self.dense(self.steps(indices), shape[dimensions - 1] as usize)
+    }
+
+    /// A place for a slice: no elements need no memory, others are aligned.
+    fn dense(&self, offset: usize, length: usize) -> (*mut T, usize) {
+        if length == 0 {
+            return (std::ptr::dangling_mut(), 0);
         }
-        (offset, shape[dimensions - 1] as usize)
+        assert!(self.data.is_aligned(), "the view's memory is not aligned for its element type; use get and set");
+        // SAFETY: the offset is that of an element of the view.
+        (unsafe { self.data.add(offset) }, length)
     }
 }
 
@@ -183,11 +166,7 @@ impl<'a, T: Element> Input<'a, T> {
     /// If an index is out of bounds; the panic becomes the kernel's failure.
     #[inline]
     pub fn get(&self, indices: &[usize]) -> T {
-        let offset = self.view.offset(indices);
-        // SAFETY: the offset is within the view, which is within its buffer; the context's contract makes the memory readable.
-        let element = unsafe { self.view.data.add(offset) };
-        // SAFETY: as above; every bit pattern is a value.
-        unsafe { element.read_unaligned() }
+        self.view.get(indices)
     }
 
     /// All elements of a contiguous view.
@@ -195,13 +174,9 @@ impl<'a, T: Element> Input<'a, T> {
     /// # Panics
     /// If the view is strided or its memory is not aligned for the type.
     pub fn as_slice(&self) -> &[T] {
-        let length = self.view.contiguous().expect("a strided view has no slice of all its elements; take rows");
-        aligned(self.view.data);
-        if length == 0 {
-            return &[];
-        }
-        // SAFETY: contiguous, aligned, within the buffer, and not open for writing while this access lives.
-        unsafe { std::slice::from_raw_parts(self.view.data, length) }
+        let (start, length) = self.view.all();
+        // SAFETY: within the buffer, and not open for writing while this access lives.
+        unsafe { std::slice::from_raw_parts(start, length) }
     }
 
     /// A row: all indices but the last are given.
@@ -209,14 +184,8 @@ impl<'a, T: Element> Input<'a, T> {
     /// # Panics
     /// If an index is out of bounds, rows are strided, or memory is not aligned for the type.
     pub fn row(&self, indices: &[usize]) -> &[T] {
-        let (offset, length) = self.view.row(indices);
-        if length == 0 {
-            return &[];
-        }
-        aligned(self.view.data);
-        // SAFETY: the row lies within the view.
-        let start = unsafe { self.view.data.add(offset) };
-        // SAFETY: dense, aligned, within the buffer, and not open for writing while this access lives.
+        let (start, length) = self.view.row(indices);
+        // SAFETY: within the buffer, and not open for writing while this access lives.
         unsafe { std::slice::from_raw_parts(start, length) }
     }
 }
@@ -269,11 +238,7 @@ impl<'a, T: Element> Output<'a, T> {
     /// If an index is out of bounds.
     #[inline]
     pub fn get(&self, indices: &[usize]) -> T {
-        let offset = self.view.offset(indices);
-        // SAFETY: the offset is within the view.
-        let element = unsafe { self.view.data.add(offset) };
-        // SAFETY: readable by the context's contract; every bit pattern is a value.
-        unsafe { element.read_unaligned() }
+        self.view.get(indices)
     }
 
     /// Writes one element.
@@ -294,13 +259,9 @@ impl<'a, T: Element> Output<'a, T> {
     /// # Panics
     /// If the view is strided or its memory is not aligned for the type.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
-        let length = self.view.contiguous().expect("a strided view has no slice of all its elements; take rows");
-        if length == 0 {
-            return &mut [];
-        }
-        aligned(self.view.data);
-        // SAFETY: contiguous, aligned, within the buffer, and no other access to these bytes is open.
-        unsafe { std::slice::from_raw_parts_mut(self.view.data, length) }
+        let (start, length) = self.view.all();
+        // SAFETY: within the buffer, and no other access to these bytes is open.
+        unsafe { std::slice::from_raw_parts_mut(start, length) }
     }
 
     /// A row: all indices but the last are given.
@@ -308,14 +269,8 @@ impl<'a, T: Element> Output<'a, T> {
     /// # Panics
     /// If an index is out of bounds, rows are strided, or memory is not aligned for the type.
     pub fn row_mut(&mut self, indices: &[usize]) -> &mut [T] {
-        let (offset, length) = self.view.row(indices);
-        if length == 0 {
-            return &mut [];
-        }
-        aligned(self.view.data);
-        // SAFETY: the row lies within the view.
-        let start = unsafe { self.view.data.add(offset) };
-        // SAFETY: dense, aligned, within the buffer, and no other access to these bytes is open.
+        let (start, length) = self.view.row(indices);
+        // SAFETY: within the buffer, and no other access to these bytes is open.
         unsafe { std::slice::from_raw_parts_mut(start, length) }
     }
 }
@@ -324,8 +279,4 @@ impl<T> Drop for Output<'_, T> {
     fn drop(&mut self) {
         self.access.borrow_mut().writing &= !(1 << self.index);
     }
-}
-
-fn aligned<T>(data: *const T) {
-    assert!(data.is_aligned(), "the view's memory is not aligned for its element type; use get and set");
 }

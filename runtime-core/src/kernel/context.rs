@@ -1,7 +1,8 @@
 //! What a kernel sees while it runs: exactly the arguments it declared, which block it is, and a few services of its platform.
 
 use super::KernelError;
-use super::access::{Access, Element, Input, Output};
+use super::access::{Access, Input, Output};
+use super::element::Element;
 use crate::platform::DispatchPayload;
 use crate::tensor::TensorArgument;
 use std::cell::RefCell;

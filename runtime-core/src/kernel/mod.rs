@@ -2,10 +2,12 @@
 
 mod access;
 mod context;
+mod element;
 mod set;
 
-pub use access::{Element, Input, Output};
+pub use access::{Input, Output};
 pub use context::{Condition, KernelContext, KernelServices};
+pub use element::Element;
 pub use set::{
     CKernel, Kernel, KernelCall, KernelError, KernelFunction, KernelSet, MAX_KERNELS, RegistrationError, RustKernel,
 };
