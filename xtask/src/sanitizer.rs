@@ -43,7 +43,7 @@ pub(crate) fn run(sanitizer: &Sanitizer, mut arguments: lexopt::Parser) -> Resul
     };
     let workspace = Workspace::load()?;
     let mut command = nightly_cargo();
-    command.args(["test", "-Zbuild-std", "--target", &host, "--lib", "--tests"]);
+    command.args(["test", "-Zbuild-std", "--target", &host, "--lib", "--tests", "--no-fail-fast"]);
     for package in &packages {
         command.args(["-p", package]);
     }
@@ -70,9 +70,14 @@ pub(crate) fn need_nightly(components: &[&str]) -> Result<(), String> {
         return Ok(());
     }
     let mut install = rustup();
-    install.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
-    for component in components {
-        install.args(["--component", component]);
+    if present("rustc") {
+        // The toolchain stays as it is.
+        install.args(["component", "add", "--toolchain", "nightly"]).args(components);
+    } else {
+        install.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
+        for component in components {
+            install.args(["--component", component]);
+        }
     }
     match process::succeeds(&mut install) {
         Ok(true) => Ok(()),

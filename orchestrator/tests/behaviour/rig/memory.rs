@@ -49,3 +49,12 @@ impl DeviceMemory for HostMemory {
         }
     }
 }
+
+impl Drop for HostMemory {
+    fn drop(&mut self) {
+        for (start, layout) in self.0.get_mut().unwrap().values() {
+            // SAFETY: allocated above with this layout and not freed; the orchestrator and the test have let go of the memory.
+            unsafe { std::alloc::dealloc(*start as *mut u8, *layout) };
+        }
+    }
+}
