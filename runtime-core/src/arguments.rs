@@ -96,7 +96,7 @@ impl ArgumentArena {
     pub unsafe fn write_tensor(&self, unit: u32, tensor: &Tensor, tag: ArgumentTag) {
         let place = self.unit(unit).cast::<TensorArgument>();
         // SAFETY: by contract nobody else can see the unit.
-        unsafe { place.write(TensorArgument::new(tensor, tag)) };
+        unsafe { TensorArgument::write(place, tensor, tag) };
     }
 
     /// How many units there are.

@@ -63,7 +63,7 @@ impl Geometries {
     pub(super) fn intern(&mut self, tensor: &Tensor) -> u32 {
         let place = tensor.layout_hash() as usize % CACHED_LAYOUTS;
         match &self.cache[place] {
-            Some(cached) if cached.layout == *tensor.layout() => cached.geometry,
+            Some(cached) if cached.layout.same_as(tensor.layout()) => cached.geometry,
             _ => self.intern_new(place, tensor.layout()),
         }
     }

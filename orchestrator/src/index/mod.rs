@@ -63,6 +63,14 @@ impl Index {
         Index { inference }
     }
 
+    /// Asks for what a probe of `tensor` will begin with, for a caller that has something else to do before it.
+    #[inline]
+    pub(crate) fn prefetch(&self, tensor: &Tensor) {
+        if let Inference::Sequential(inference) = &self.inference {
+            inference.prefetch(tensor);
+        }
+    }
+
     /// Starts the look-ups of a task, and abandons those of one that was not committed.
     #[inline]
     pub(crate) fn begin(&mut self) {

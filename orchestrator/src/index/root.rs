@@ -91,6 +91,12 @@ impl Roots {
         }
     }
 
+    /// The root of a buffer if it is the one that was asked for last.
+    #[inline]
+    pub(super) fn found_last(&self, buffer: BufferId) -> Option<u32> {
+        self.last.filter(|&(known, _)| known == buffer).map(|(_, root)| root)
+    }
+
     #[inline(never)]
     fn find_other(&mut self, buffer: BufferId) -> u32 {
         let mut root = self.buckets[self.buckets.of(hash_of(buffer))];

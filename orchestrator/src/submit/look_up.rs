@@ -192,11 +192,14 @@ impl Orchestrator {
                 producers.creator(tensor, !overwrites || !tensor.fills_buffer(), number);
             }
             if let Some(access) = access {
-                if validity.external.is_merged() {
-                    index.probe(&validity.external.rekeyed(tensor), access, number, &mut producers);
+                let rekeyed;
+                let keyed = if validity.external.is_merged() {
+                    rekeyed = validity.external.rekeyed(tensor);
+                    &rekeyed
                 } else {
-                    index.probe(tensor, access, number, &mut producers);
-                }
+                    tensor
+                };
+                index.probe(keyed, access, number, &mut producers);
             }
         }
         if predicated {

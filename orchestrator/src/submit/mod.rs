@@ -20,7 +20,7 @@ use prewire_runtime_core::error::{Refusal, SubmitError};
 use prewire_runtime_core::id::TaskId;
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, TaskFlags};
-use prewire_runtime_core::task::{MAX_TENSORS, NewTensor, Task};
+use prewire_runtime_core::task::{Argument, MAX_TENSORS, NewTensor, Task};
 use prewire_runtime_core::tensor::Tensor;
 use prewire_runtime_core::waiting::Blocking;
 
@@ -70,6 +70,9 @@ impl Orchestrator {
     /// A refusal: nothing was done and the run goes on. A fatal: the run has ended, with this call or before it.
     pub fn submit(&mut self, task: &Task<'_>, blocking: &mut dyn Blocking) -> Result<Submitted<'_>, SubmitError> {
         self.check_run()?;
+        if let Some(tensor) = task.tensors_named().first().and_then(Argument::existing) {
+            self.index.prefetch(tensor);
+        }
         let mut plan = Plan::dummy();
         if let Err(unfit) = self.check(task, &mut plan) {
             return Err(self.unfit(*unfit));

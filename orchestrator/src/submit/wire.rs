@@ -15,10 +15,10 @@ use prewire_runtime_core::task::{Argument, Task};
 use prewire_runtime_core::tensor::{ArgumentTag, Tensor};
 
 /// How many tasks ahead lines are asked for: far enough that they are there in time.
-const AHEAD: usize = 3;
+const AHEAD: usize = 8;
 const LINE_BYTES: usize = 64;
 /// Four to a line.
-const EDGES_AHEAD: usize = 12;
+const EDGES_AHEAD: usize = 20;
 
 impl Orchestrator {
     /// Makes the admitted task and publishes it. Nothing can fail from here on.

@@ -50,8 +50,9 @@ fn round(shared: &Shared, index: usize, patience: &mut Patience, pace: &mut Pace
         match scheduler.step() {
             Step::Worked => {
                 worked = true;
-                if scheduler.completed() - before < ENOUGH && scheduler.is_quiet() {
-                    pace.pause(|| shared.is_awaited());
+                let achieved = scheduler.completed() - before;
+                if achieved < ENOUGH && scheduler.is_quiet() {
+                    pace.pause(achieved, || shared.is_awaited());
                 }
             }
             Step::Idle { must_poll: polling, .. } => {

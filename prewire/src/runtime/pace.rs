@@ -1,44 +1,58 @@
 //! How an instance keeps its distance from an orchestrator that is submitting.
 //!
-//! Two processors pass a cache line between them in the time of a whole small task. An instance that runs right behind the orchestrator takes from it, task after
-//! task, the very lines that it is writing: the queue's, the slot's, the arguments'. Some tasks behind, both work out of their own caches, on lines that were
-//! passed on in bulk. So an instance that found little, with nothing running on its cores, waits a moment for more; the moment grows while there is
-//! more each time, is short again once there was nothing, and is over at once when the caller waits for anything.
+//! Two processors pass a cache line between them in the time of a whole small task, and ask for the lines behind it as well. An instance that runs right behind
+//! the orchestrator takes from it, task after task, the very lines that it is writing: the queue's, the slot's, the arguments'. Some tasks behind, both
+//! work out of their own caches, on lines that were passed on in bulk. So an instance that found few and small tasks, with nothing running on its cores,
+//! waits a moment for more; the moment grows while there is more each time, is short again once there was nothing, and is over at once when the
+//! caller waits for anything.
 
 use std::time::{Duration, Instant};
 
 /// Tasks achieved in one step from which on the instance is far enough behind.
 pub(super) const ENOUGH: u64 = 24;
+/// Tasks that take longer, on average, are not held up for the sake of a cache line.
+const SMALL: Duration = Duration::from_micros(1);
 /// An idle core waits for a task no longer than this while tasks come slowly.
 const SHORTEST: Duration = Duration::from_micros(1);
-/// Longer pauses gained nothing on a machine that passes a line on in 30 to 170 ns.
-const LONGEST: Duration = Duration::from_micros(8);
+/// Longer pauses gained little on a machine that passes a line on in 30 to 170 ns; shorter ones cost up to a tenth.
+const LONGEST: Duration = Duration::from_micros(32);
 
 /// How long the next pause is.
 #[derive(Debug)]
 pub(super) struct Pace {
     next: Duration,
+    /// When the last pause was over.
+    resumed: Option<Instant>,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Pace { next: SHORTEST }
+        Pace { next: SHORTEST, resumed: None }
     }
 }
 
 impl Pace {
-    /// Waits a moment behind a step that found little. `is_awaited` ends it.
-    pub(super) fn pause(&mut self, is_awaited: impl Fn() -> bool) {
+    /// Waits a moment behind a step that achieved little, unless that took long. `is_awaited` ends the wait.
+    pub(super) fn pause(&mut self, achieved: u64, is_awaited: impl Fn() -> bool) {
         let begin = Instant::now();
-        while !is_awaited() && begin.elapsed() < self.next {
+        let worked = self.resumed.map_or(Duration::ZERO, |resumed| begin - resumed);
+        if worked > SMALL * achieved.max(1) as u32 {
+            self.next = SHORTEST;
+            self.resumed = Some(begin);
+            return;
+        }
+        let mut now = begin;
+        while !is_awaited() && now - begin < self.next {
             std::hint::spin_loop();
+            now = Instant::now();
         }
         self.next = (2 * self.next).min(LONGEST);
+        self.resumed = Some(now);
     }
 
     /// There was nothing behind the last pause.
     pub(super) fn slow_down(&mut self) {
-        self.next = SHORTEST;
+        *self = Pace::default();
     }
 }
 
@@ -51,16 +65,25 @@ mod tests {
     fn a_pause_grows_to_a_bound_and_ends_when_the_caller_waits() {
         let mut pace = Pace::default();
         for _ in 0..10 {
-            pace.pause(|| false);
+            // As if many tasks had been achieved since the last one, so that the time that a busy machine takes is not theirs.
+            pace.pause(1 << 20, || false);
         }
         assert_eq!(pace.next, LONGEST);
         let asked = Cell::new(0);
-        pace.pause(|| {
+        pace.pause(1 << 20, || {
             asked.set(asked.get() + 1);
             true
         });
         assert_eq!(asked.get(), 1, "a caller that waits is seen at the first look");
         pace.slow_down();
+        assert_eq!(pace.next, SHORTEST);
+    }
+
+    #[test]
+    fn long_tasks_are_not_held_up() {
+        let mut pace = Pace { next: LONGEST, resumed: Some(Instant::now()) };
+        std::thread::sleep(20 * SMALL);
+        pace.pause(2, || panic!("nobody waits, so nobody asks"));
         assert_eq!(pace.next, SHORTEST);
     }
 }

@@ -94,3 +94,17 @@ pub enum Argument<'a> {
     /// The runtime allocates it for the task, which writes it.
     Output(NewTensor),
 }
+
+impl<'a> Argument<'a> {
+    /// The tensor, if it exists already.
+    #[inline]
+    pub fn existing(&self) -> Option<&'a Tensor> {
+        match *self {
+            Argument::Input(tensor)
+            | Argument::InOut(tensor)
+            | Argument::OutputExisting(tensor)
+            | Argument::NoDependency(tensor) => Some(tensor),
+            Argument::Output(_) => None,
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What a kernel reads about a tensor, in one cache line.
 
-use super::{DataType, MAX_DIMENSIONS, Tensor, TensorLayout};
+use super::{DataType, Tensor, TensorLayout};
 
 /// What a task does with a tensor argument. The numbers are those that recorded graphs and C programs use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,13 +51,11 @@ impl ArgumentTag {
 pub struct TensorArgument {
     address: u64,
     start: u64,
-    shape: [u32; MAX_DIMENSIONS],
-    strides: [u32; MAX_DIMENSIONS],
-    data_type: DataType,
-    dimensions: u8,
+    // In one piece, so that it is copied in large ones.
+    layout: TensorLayout,
     tag: ArgumentTag,
     flags: u8,
-    spare: u32,
+    spare: u16,
 }
 
 const _: () = assert!(size_of::<TensorArgument>() == 64);
@@ -66,18 +64,35 @@ impl TensorArgument {
     /// The argument that hands `tensor` to a kernel as `tag` says.
     #[inline]
     pub const fn new(tensor: &Tensor, tag: ArgumentTag) -> TensorArgument {
-        let layout = tensor.layout();
         TensorArgument {
             address: tensor.address(),
             start: tensor.start(),
-            shape: layout.shape,
-            strides: layout.strides,
-            data_type: layout.data_type,
-            dimensions: layout.dimensions,
+            layout: *tensor.layout(),
             tag,
             flags: 0,
             spare: 0,
         }
+    }
+
+    /// Writes [`TensorArgument::new`] to its place part by part. Put together elsewhere and copied, it would be read before its parts have reached the
+    /// cache, behind all that the processor has still to write.
+    ///
+    /// # Safety
+    /// `place` may be written.
+    #[inline]
+    pub(crate) unsafe fn write(place: *mut TensorArgument, tensor: &Tensor, tag: ArgumentTag) {
+        // SAFETY: by contract; a field of what may be written.
+        unsafe { (&raw mut (*place).address).write(tensor.address()) };
+        // SAFETY: as above.
+        unsafe { (&raw mut (*place).start).write(tensor.start()) };
+        // SAFETY: as above.
+        unsafe { (&raw mut (*place).layout).write(*tensor.layout()) };
+        // SAFETY: as above.
+        unsafe { (&raw mut (*place).tag).write(tag) };
+        // SAFETY: as above.
+        unsafe { (&raw mut (*place).flags).write(0) };
+        // SAFETY: as above.
+        unsafe { (&raw mut (*place).spare).write(0) };
     }
 
     /// The address of the buffer's first byte.
@@ -95,42 +110,37 @@ impl TensorArgument {
     /// The address of the first element.
     #[inline]
     pub const fn first_byte(&self) -> u64 {
-        self.address + self.start * self.data_type.bytes()
+        self.address + self.start * self.layout.data_type.bytes()
     }
 
     /// Shape, strides and element type.
     #[inline]
     pub const fn layout(&self) -> TensorLayout {
-        TensorLayout {
-            shape: self.shape,
-            strides: self.strides,
-            data_type: self.data_type,
-            dimensions: self.dimensions,
-        }
+        self.layout
     }
 
-    /// The number of dimensions, 0 to [`MAX_DIMENSIONS`].
+    /// The number of dimensions, 0 to [`MAX_DIMENSIONS`](super::MAX_DIMENSIONS).
     #[inline]
     pub const fn dimensions(&self) -> usize {
-        self.dimensions as usize
+        self.layout.dimensions()
     }
 
     /// The length of each dimension, in elements.
     #[inline]
     pub fn shape(&self) -> &[u32] {
-        &self.shape[..self.dimensions()]
+        self.layout.shape()
     }
 
     /// The distance between neighbours along each dimension, in elements.
     #[inline]
     pub fn strides(&self) -> &[u32] {
-        &self.strides[..self.dimensions()]
+        self.layout.strides()
     }
 
     /// The element type.
     #[inline]
     pub const fn data_type(&self) -> DataType {
-        self.data_type
+        self.layout.data_type
     }
 
     /// What the task does with the tensor.

@@ -160,6 +160,16 @@ impl TensorLayout {
         Ok(())
     }
 
+    /// Whether the layouts are equal: as `==`, without a branch for each part.
+    #[inline]
+    pub fn same_as(&self, other: &TensorLayout) -> bool {
+        let differ = |mine: &[u32; MAX_DIMENSIONS], others: &[u32; MAX_DIMENSIONS]| {
+            mine.iter().zip(others).fold(0, |differ, (mine, others)| differ | (mine ^ others))
+        };
+        let kinds = (self.data_type as u8 ^ other.data_type as u8) | (self.dimensions ^ other.dimensions);
+        differ(&self.shape, &other.shape) | differ(&self.strides, &other.strides) | u32::from(kinds) == 0
+    }
+
     /// A hash of shape, strides and element type. Equal layouts have equal hashes.
     #[inline]
     pub(super) fn hash(&self) -> u32 {

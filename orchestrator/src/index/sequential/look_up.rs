@@ -8,6 +8,13 @@ use prewire_runtime_core::id::SlotIndex;
 use prewire_runtime_core::tensor::Tensor;
 
 impl Sequential {
+    #[inline(always)]
+    pub(in crate::index) fn prefetch(&self, tensor: &Tensor) {
+        if let Some(root) = self.store.roots.found_last(tensor.buffer()) {
+            self.store.prefetch(root, tensor.key_start());
+        }
+    }
+
     #[inline]
     pub(in crate::index) fn probe(
         &mut self,

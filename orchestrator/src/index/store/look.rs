@@ -2,9 +2,19 @@
 
 use super::{Near, Sight, Store, Wanted};
 use crate::index::pool::NONE;
+use prewire_runtime_core::sync::prefetch;
 use prewire_runtime_core::tensor::Overlap;
 
 impl Store {
+    /// Asks for the bucket that a glance at a simple root begins with.
+    #[inline(always)]
+    pub(in crate::index) fn prefetch(&self, root: u32, start: u64) {
+        let simple = self.roots[root].simple;
+        if simple != NONE {
+            prefetch(&raw const self.buckets[self.bucket(simple, start)]);
+        }
+    }
+
     /// Looks for the wanted region; `near`, which is empty, gets every other one that shares bytes with it.
     #[inline(always)]
     pub(in crate::index) fn look(&self, wanted: Wanted, near: &mut Vec<Near>) -> Sight {
