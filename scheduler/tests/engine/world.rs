@@ -109,7 +109,9 @@ impl World {
     }
 
     pub(crate) fn with(chip: TestChip, config: SchedulerConfig) -> World {
-        World::sized(chip, config, 4096, 16384)
+        // Miri takes its time with each of them.
+        let (slots, edges) = if cfg!(miri) { (64, 256) } else { (4096, 16384) };
+        World::sized(chip, config, slots, edges)
     }
 
     pub(crate) fn sized(chip: TestChip, config: SchedulerConfig, slots: usize, edges: usize) -> World {
