@@ -34,7 +34,7 @@ fn any_layout() -> impl Strategy<Value = TensorLayout> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 8 } else { 4000 }, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 1 } else { 4000 }, ..ProptestConfig::default() })]
 
     /// A footprint has the bytes of its layout, its strides fall strictly, and nothing is left to merge.
     #[test]
