@@ -62,7 +62,8 @@ fn every_permutation_of_five_dimensions_names_the_right_elements() {
             .collect();
     }
     assert_eq!(orders.len(), 120);
-    for order in orders {
+    // Miri takes its time with 2520 elements.
+    for order in orders.into_iter().step_by(if cfg!(miri) { 60 } else { 1 }) {
         let permuted = parent.permute(&order).unwrap();
         let mut expected = vec![0u64];
         for &dimension in &order {
