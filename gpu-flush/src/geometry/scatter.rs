@@ -258,22 +258,81 @@ impl Scatter {
                     outer.advance(self);
                 }
                 index += part.len() as u64 / block * block;
-            } else if self.fastest_step == 1 {
-                let count = (block - into_block).min(last - index);
-                // SAFETY: the part of the row maps inside the region.
-                unsafe { self.row_part::<N, T>(index, into_block, &part[..count as usize], pool) };
-                index += count;
             } else {
                 let count = (block - into_block).min(last - index);
-                let base = self.destination(index - into_block);
-                for lane in 0..self.fastest_step.min(count) {
-                    // Only lanes that the part touches: as many as it has elements, from where it starts.
-                    let lane = (into_block + lane) % self.fastest_step;
-                    // SAFETY: the part of the block maps inside the region.
-                    unsafe { self.lane::<N, T>(base, lane, into_block, &part[..count as usize], pool) };
-                }
+                let (base, part) = (self.block_place(index / block), &part[..count as usize]);
+                // SAFETY: the part of the block maps inside the region.
+                unsafe { self.block_part::<N, T>(base, into_block, part, pool) };
                 index += count;
             }
+        }
+    }
+
+    /// The pool element of the first element of block number `block` of the image.
+    fn block_place(&self, block: u64) -> u64 {
+        let (mut rest, mut pool) = (block, 0);
+        for axis in self.axes[..self.fastest].iter().rev() {
+            let coordinate = rest % axis.extent;
+            rest /= axis.extent;
+            pool += coordinate / axis.chunk * axis.chunk_stride + coordinate % axis.chunk * axis.within_stride;
+        }
+        pool
+    }
+
+    /// Copies part of a block, from its element `start` on; the block's first element goes to `base`.
+    ///
+    /// # Safety
+    ///
+    /// As [`Scatter::typed`].
+    unsafe fn block_part<const N: usize, T: Target>(&self, base: u64, start: u64, part: &[[u8; N]], pool: T) {
+        match self.fastest_step {
+            // SAFETY: the caller's promise.
+            1 => unsafe { self.row_part::<N, T>(base, start, part, pool) },
+            // SAFETY: the caller's promise.
+            2 => unsafe { self.groups::<N, 2, T>(base, start, part, pool) },
+            // SAFETY: the caller's promise.
+            3 => unsafe { self.groups::<N, 3, T>(base, start, part, pool) },
+            // SAFETY: the caller's promise.
+            4 => unsafe { self.groups::<N, 4, T>(base, start, part, pool) },
+            step => {
+                for lane in 0..step.min(part.len() as u64) {
+                    // Only lanes that the part touches: as many as it has elements, from where it starts.
+                    let lane = (start + lane) % step;
+                    // SAFETY: the caller's promise.
+                    unsafe { self.lane::<N, T>(base, lane, start, part, pool) };
+                }
+            }
+        }
+    }
+
+    /// Copies part of a block of `S` lanes: whole coordinates of the fastest axis together, the elements before and behind one by one.
+    ///
+    /// # Safety
+    ///
+    /// As [`Scatter::typed`].
+    unsafe fn groups<const N: usize, const S: usize, T: Target>(
+        &self,
+        base: u64,
+        start: u64,
+        part: &[[u8; N]],
+        pool: T,
+    ) {
+        let step = S as u64;
+        let head = ((step - start % step) % step).min(part.len() as u64) as usize;
+        let (head, rest) = part.split_at(head);
+        let (groups, tail) = rest.split_at(rest.len() / S * S);
+        let first_group = start + head.len() as u64;
+        // SAFETY: the caller's promise; these coordinates are whole.
+        unsafe { self.lanes::<N, S, T>(base, first_group / step, groups, pool) };
+        let behind = first_group + groups.len() as u64;
+        let singles = (start..).zip(head).chain((behind..).zip(tail));
+        for (at, element) in singles {
+            let (axis, coordinate) = (self.axes[self.fastest], at / step);
+            let place = coordinate / axis.chunk * axis.chunk_stride + coordinate % axis.chunk;
+            // SAFETY: the element is one of the block's, which maps inside the region.
+            let place = unsafe { pool.at::<N>(base + self.trailing(at % step) + place) };
+            // SAFETY: `place` is valid for a write; `[u8; N]` has no alignment.
+            unsafe { place.write(*element) };
         }
     }
 
@@ -282,9 +341,8 @@ impl Scatter {
     /// # Safety
     ///
     /// As [`Scatter::typed`].
-    unsafe fn row_part<const N: usize, T: Target>(&self, index: u64, start: u64, part: &[[u8; N]], pool: T) {
+    unsafe fn row_part<const N: usize, T: Target>(&self, row: u64, start: u64, part: &[[u8; N]], pool: T) {
         let axis = self.axes[self.fastest];
-        let row = self.destination(index - start);
         let (mut coordinate, mut done) = (start, 0);
         while done < part.len() {
             let within = coordinate % axis.chunk;
@@ -307,7 +365,7 @@ impl Scatter {
     unsafe fn block<const N: usize, T: Target>(&self, base: u64, block: &[[u8; N]], pool: T) {
         match self.fastest_step {
             // SAFETY: a whole block maps inside the region.
-            1 => unsafe { self.lanes::<N, 1, T>(base, 0, block, pool) },
+            1 => unsafe { self.row_part::<N, T>(base, 0, block, pool) },
             // SAFETY: a whole block maps inside the region.
             2 => unsafe { self.lanes::<N, 2, T>(base, 0, block, pool) },
             // SAFETY: a whole block maps inside the region.

@@ -10,7 +10,7 @@ use crate::edges::Edge;
 use crate::edges::{Edges, Mutations, Place, Streams};
 use crate::geometry::MemoryEstimate;
 use crate::metrics::Stage;
-use crate::pools::{Pool, Produce};
+use crate::pools::{Consume, Pool, Produce};
 use crate::stages::{self, Lane};
 
 /// One host staging slot being filled.
@@ -34,6 +34,8 @@ pub(crate) struct Engine {
     /// The staging slot the next bytes go to.
     pub(crate) staging_slot: u32,
     pub(crate) staging: Option<Staging>,
+    /// The dispatch that gathers small slices of borrowed input.
+    pub(crate) open: Option<Consume>,
     /// The right to fill the chunk pool's current slot.
     pub(crate) fill: Option<Produce>,
     /// Why this device was taken, where the choice was left to the writer.
@@ -67,6 +69,7 @@ impl Engine {
             staging_bytes,
             staging_slot: 0,
             staging: None,
+            open: None,
             fill: None,
             device_reason: None,
             bound: None,
@@ -139,6 +142,7 @@ impl Engine {
     pub(crate) fn destroy(&mut self) {
         self.fill = None;
         self.staging = None;
+        self.open = None;
         self.buffers.destroy(self.device.as_ref());
     }
 

@@ -31,6 +31,7 @@ impl Engine {
         let drained = self.drain_kicked(array);
         let result = result.and(drained).map_err(|_| array.broken.clone().unwrap_or_else(lost));
         self.staging = None;
+        self.open = None;
         array.finish.flushed = Some(result.clone());
         result
     }
@@ -128,6 +129,7 @@ impl Engine {
         let open = array.broken.is_none() && array.finish.flushed.is_none();
         let flushed = if open { self.leave_input(array) } else { Ok(()) };
         self.staging = None;
+        self.open = None;
         let drained = self.drain_kicked(array);
         let stream = self.streams.of(crate::edges::Place::DeviceToHost).unwrap_or(self.streams.all()[3]);
         let idle = self.device.synchronize(stream).map_err(Error::from);

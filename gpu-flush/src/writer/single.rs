@@ -9,6 +9,7 @@ use super::snapshot::Metrics;
 use crate::config::{ArrayConfig, EngineConfig};
 use crate::error::Error;
 use crate::geometry::{ArrayGeometry, MemoryEstimate};
+use crate::metrics::Stage;
 use crate::schedule::{Array, Engine, Shape};
 use crate::sink::Sink;
 
@@ -161,8 +162,14 @@ pub(super) fn append<'a>(engine: &mut Engine, array: &mut Array, data: &'a [u8])
     let start = Instant::now();
     let room = array.room_elements().saturating_mul(element as u64);
     let (now, rest) = data.split_at(data.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+    let small = engine.is_small(array, now);
     let result = engine.ingest(array, now);
-    array.latency.add(start.elapsed());
+    let elapsed = start.elapsed();
+    array.latency.add(elapsed);
+    if small && !now.is_empty() {
+        // The clock is read twice for a slice that is gathered, no more: nearly all of the call is its scatter.
+        array.timers.of(Stage::Scatter).add(elapsed);
+    }
     result.map_err(|error| array.latch(error))?;
     let status = if rest.is_empty() { Status::Ok } else { Status::Finished };
     Ok(Appended { status, rest })
