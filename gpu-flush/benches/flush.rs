@@ -5,7 +5,7 @@
 //! each figure is the median with its spread and the best, and a spread above 10 % is printed as inconclusive. Ratios compare runs of this
 //! process only. Sinks that keep nothing ask for 4096-byte alignment, as direct I/O does.
 //!
-//! `cargo bench -p prewire-gpu-flush --bench flush -- [--repetitions N] [--frames N] [--filter TEXT]`
+//! `cargo xtask bench flush -- [--repetitions N] [--frames N] [--filter TEXT]`
 
 use std::fs::File;
 use std::io::Write;

@@ -107,22 +107,25 @@ fn five_hundred_batches_take_no_more_memory_than_twenty() {
 /// A day of frames in miniature: a hundred thousand appends of odd sizes into an unbounded array.
 #[test]
 fn odd_sizes_for_a_long_time_leave_memory_flat() {
-    let builder =
-        WriterBuilder::new().array(config(false, CodecConfig::Zstd { level: 1 }), Arc::new(DiscardSink::new(0)));
-    let mut writer = builder.engine(EngineConfig::default().epochs_per_batch(4)).build().unwrap();
-    let data: Vec<u8> = (0..8192u32).map(|at| (at >> 4) as u8).collect();
-    let mut total = 0u64;
-    let mut appends = |range: std::ops::Range<usize>| {
-        for call in range {
-            let bytes = 2 * (1 + call * 37 % 499);
-            let _taken = writer.append(&data[..bytes]).unwrap();
-            total += bytes as u64 / 2;
-        }
-        (LIVE_BYTES.load(Ordering::Relaxed), total)
-    };
-    let (before, _) = appends(0..5_000);
-    let (after, total) = appends(5_000..100_000);
-    assert_eq!(writer.cursor(), total);
-    assert!((after - before).abs() <= 64 << 10, "the heap changed by {} B", after - before);
-    writer.close().unwrap();
+    for codec in [CodecConfig::None, CodecConfig::Zstd { level: 1 }] {
+        let builder = WriterBuilder::new().array(config(false, codec), Arc::new(DiscardSink::new(4096)));
+        let mut writer = builder.engine(EngineConfig::default().epochs_per_batch(4)).build().unwrap();
+        let data: Vec<u8> = (0..8192u32).map(|at| (at >> 4) as u8).collect();
+        let mut total = 0u64;
+        let mut appends = |range: std::ops::Range<usize>| {
+            for call in range {
+                let bytes = 2 * (1 + call * 37 % 499);
+                let _taken = writer.append(&data[..bytes]).unwrap();
+                total += bytes as u64 / 2;
+            }
+            (LIVE_BYTES.load(Ordering::Relaxed), resident_bytes(), total)
+        };
+        let (before, resident_before, _) = appends(0..5_000);
+        let (after, resident_after, total) = appends(5_000..100_000);
+        assert_eq!(writer.cursor(), total);
+        assert!((after - before).abs() <= 64 << 10, "{codec}: the heap changed by {} B", after - before);
+        let growth = resident_after.saturating_sub(resident_before);
+        assert!(growth <= resident_before / 100 + (256 << 10), "{codec}: resident memory grew by {growth} B");
+        writer.close().unwrap();
+    }
 }

@@ -71,7 +71,7 @@ fn ours(work: &Work, data: &[u8], path: &Path) {
     let codec = if work.zstd { CodecConfig::Zstd { level: work.level } } else { CodecConfig::None };
     let config = ArrayConfig::builder(DataType::U16).dimensions(dimensions).codec(codec).build().expect("it is valid");
     let sink = FileSink::new(path, FileOptions::default().writes_in_flight(4)).expect("threads start");
-    let engine = EngineConfig { target_batch_bytes: 32 << 20, ..EngineConfig::default() };
+    let engine = EngineConfig { target_batch_bytes: 16 << 20, ..EngineConfig::default() };
     let builder = WriterBuilder::new().array(config, Arc::new(sink)).engine(engine);
     let mut writer = builder.build().expect("there is room");
     for frame in frames(work, data) {

@@ -4,7 +4,7 @@
 //! Printed are the median and best rate, the most memory beyond the input, and the ratios to the fastest of the others; a spread above
 //! 10 % is printed as inconclusive. acquire-zarr has no bare zstd, so it compresses with blosc-zstd at the same level.
 //!
-//! `cargo bench -p prewire-gpu-flush --bench peers -- [--workload camera|deep] [--frames N] [--repetitions N] [--folder DIR]`
+//! `cargo xtask bench flush-peers -- [--workload camera|deep] [--frames N] [--repetitions N] [--folder DIR]`
 //!
 //! - camera: 128 frames of 1024×1024, chunks 8×256×256 in shards of 16×1024×1024, codec none and zstd 1
 //! - deep: 256 frames of 2048×2048, chunks 64×64×64 in shards of 64×1024×1024, codec none and zstd 3

@@ -7,7 +7,7 @@ use crate::device::DeviceError;
 use crate::edges::{Edge, Place};
 use crate::error::Error;
 use crate::metrics::Stage;
-use crate::stages::{self, LevelsPlan};
+use crate::stages::{self, FoldStep, LevelsPlan};
 
 impl Engine {
     fn levels_plan(array: &Array) -> Result<LevelsPlan, DeviceError> {
@@ -42,7 +42,8 @@ impl Engine {
         if geometry.append_downsample {
             let (accumulators, _) = array.buffers.accumulators.on_own_stream(0)?;
             let frames = self.frames(array, elements);
-            stages::fold(lane(Stage::LodFold), &plan, epoch, frames, mask & !1, images, accumulators.all())?;
+            let step = FoldStep { epoch, frames, emit_mask: mask & !1, take: true };
+            stages::fold(lane(Stage::LodFold), &plan, step, images, accumulators.all())?;
             array.timers.of(Stage::LodFold).add_bytes(image_bytes);
         }
         let images = images_read.all().slice(0..image_bytes);
@@ -96,7 +97,8 @@ impl Engine {
             let range = 0..self.image_bytes(array);
             let lane = |stage| self.lane(Place::Compute, array, Some(stage));
             let images = images.all().slice(range.clone());
-            stages::emit(lane(Stage::LodFold), &plan, epoch, frames, mask, images, accumulators.all())?;
+            let step = FoldStep { epoch, frames, emit_mask: mask, take: false };
+            stages::fold(lane(Stage::LodFold), &plan, step, images, accumulators.all())?;
             let regions = fill.all().slice(level_0..region);
             let images = images_read.all().slice(range);
             stages::level_scatter(lane(Stage::LodScatter), &plan, epoch, mask, regions, images)?;

@@ -45,43 +45,32 @@ pub(crate) fn reduce(
     lane.queue(Tag::new("REDUCE", Unit::Epoch(epoch)), Payload::Reduce(reduce), &[images.update(), linear.read()])
 }
 
-fn fold_payload(plan: &LevelsPlan, epoch: u64, frames: u64, emit_mask: u32, take: bool) -> Payload {
-    Payload::Fold(Fold {
-        geometry: Arc::clone(&plan.geometry),
-        method: plan.append_method,
-        epoch,
-        frames,
-        emit_mask,
-        take,
-    })
+/// One step of the fold along the append dimension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FoldStep {
+    pub(crate) epoch: u64,
+    /// Frames of the epoch.
+    pub(crate) frames: u64,
+    /// Levels whose images are written.
+    pub(crate) emit_mask: u32,
+    /// The epoch is taken into the accumulators first; if not, only what they hold is written, at the end of the input.
+    pub(crate) take: bool,
 }
 
-/// Takes an epoch into the accumulators of the append dimension and writes the images of the levels it completes.
+/// Takes an epoch into the accumulators of the append dimension and writes the images of the levels it completes, or of those whose
+/// last epoch stays incomplete.
 pub(crate) fn fold(
     lane: Lane<'_>,
     plan: &LevelsPlan,
-    epoch: u64,
-    frames: u64,
-    emit_mask: u32,
+    step: FoldStep,
     images: WriteView<'_>,
     accumulators: WriteView<'_>,
 ) -> Result<(), DeviceError> {
-    let payload = fold_payload(plan, epoch, frames, emit_mask, true);
-    lane.queue(Tag::new("FOLD", Unit::Epoch(epoch)), payload, &[images.update(), accumulators.update()])
-}
-
-/// Writes the images of levels whose last epoch is incomplete.
-pub(crate) fn emit(
-    lane: Lane<'_>,
-    plan: &LevelsPlan,
-    epoch: u64,
-    frames: u64,
-    emit_mask: u32,
-    images: WriteView<'_>,
-    accumulators: WriteView<'_>,
-) -> Result<(), DeviceError> {
-    let payload = fold_payload(plan, epoch, frames, emit_mask, false);
-    lane.queue(Tag::new("EMIT", Unit::Epoch(epoch)), payload, &[images.update(), accumulators.update()])
+    let FoldStep { epoch, frames, emit_mask, take } = step;
+    let (geometry, method) = (Arc::clone(&plan.geometry), plan.append_method);
+    let payload = Payload::Fold(Fold { geometry, method, epoch, frames, emit_mask, take });
+    let tag = Tag::new(if take { "FOLD" } else { "EMIT" }, Unit::Epoch(epoch));
+    lane.queue(tag, payload, &[images.update(), accumulators.update()])
 }
 
 /// Copies the images of the levels in `mask`, from level 1 on, to their chunks.

@@ -9,7 +9,7 @@ mod transfer;
 pub(crate) use aggregate::{AggregateViews, aggregate};
 pub(crate) use compress::{CompressPlan, compress};
 pub(crate) use ingest::{Input, host_to_device, linear, scatter, zero, zero_rest};
-pub(crate) use levels::{LevelsPlan, emit, fold, gather_level_0, level_scatter, reduce};
+pub(crate) use levels::{FoldStep, LevelsPlan, fold, gather_level_0, level_scatter, reduce};
 pub(crate) use transfer::{copy_back, upload};
 
 use crate::device::{Access, Accesses, Device, DeviceError, Operation, Payload, StreamId, Tag};
