@@ -12,6 +12,11 @@ pub enum Engine {
     InlineOnly,
     /// Every core's kernels run on a pool of threads, asynchronously to the scheduler, as on a chip.
     Threads,
+    /// Orchestrator, schedulers and cores advance by a clock of their own, in an order that the seed decides; [`crate::VirtualSim`] is that chip.
+    Virtual {
+        /// What every random choice follows from.
+        seed: u64,
+    },
 }
 
 /// What a simulated chip is made with.

@@ -16,7 +16,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Room for a C kernel's text.
 const TEXT_BYTES: usize = 256;
@@ -70,16 +70,32 @@ impl<B: RegisterBus> Shared<B> {
         if let Some(Fault::Slow(time)) = fault {
             std::thread::sleep(time);
         }
-        let result = if fault == Some(Fault::Hangs) {
-            self.hang(payload)
-        } else {
+        let began = Instant::now();
+        let result = match fault {
+            Some(Fault::Hangs) => self.hang(payload),
+            Some(Fault::Fails(code)) => Err(self.failing(core, code)),
             // SAFETY: a run began and by contract the payload's arguments are valid.
-            unsafe { self.call(payload) }
+            _ => unsafe { self.call(payload) },
         };
+        match fault {
+            Some(Fault::SlowBy(times)) => std::thread::sleep(began.elapsed() * times.saturating_sub(1)),
+            Some(Fault::CompletesLate(time)) => std::thread::sleep(time),
+            _ => {}
+        }
         if recording {
             let (task, kernel, block, part) = (payload.task, payload.kernel, payload.block, payload.part);
             let end_ns = self.clock.now_ns();
-            self.recorder.push(Execution { core, task, kernel, block, part, token, start_ns, end_ns });
+            self.recorder.push(Execution {
+                core,
+                task,
+                kernel,
+                block,
+                part,
+                token,
+                dispatch_ns: start_ns,
+                start_ns,
+                end_ns,
+            });
         }
         let member = state.aside(token).lock().expect(POISON).member.take();
         if let Some(member) = member {
@@ -111,7 +127,7 @@ impl<B: RegisterBus> Shared<B> {
     /// # Safety
     /// Within a run; the payload's arguments are valid until the call returns.
     #[inline(always)]
-    unsafe fn call(&self, payload: &DispatchPayload) -> Result<(), Box<KernelError>> {
+    pub(crate) unsafe fn call(&self, payload: &DispatchPayload) -> Result<(), Box<KernelError>> {
         // SAFETY: the table is written only between runs.
         let kernels = unsafe { &*self.kernels.get() };
         let Entry::Rust(function) = kernels.get(payload.kernel) else {
@@ -128,7 +144,7 @@ impl<B: RegisterBus> Shared<B> {
 
     /// Leaves beside the core's place what is unusual about a dispatch's end.
     #[cold]
-    fn settle(&self, core: CoreId, token: Token, result: Result<(), Box<KernelError>>) -> Outcome {
+    pub(crate) fn settle(&self, core: CoreId, token: Token, result: Result<(), Box<KernelError>>) -> Outcome {
         let state = &self.cores[core.index()];
         let registered = state.registered.swap(false, Ordering::Relaxed);
         match result {
@@ -148,6 +164,11 @@ impl<B: RegisterBus> Shared<B> {
             std::thread::sleep(Duration::from_millis(1));
         }
         Err(Box::new(KernelError::new(KernelError::CANCELLED, "the core hung until the run was ended")))
+    }
+
+    /// What a core says whose every dispatch fails.
+    pub(crate) fn failing(&self, core: CoreId, code: i32) -> Box<KernelError> {
+        Box::new(KernelError::new(code, format!("core {} fails every dispatch", self.chip.core_name(core))))
     }
 
     /// Wakes the core's owner if it sleeps, behind a store to the core's condition register.

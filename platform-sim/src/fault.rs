@@ -20,6 +20,12 @@ pub enum Fault {
     Hangs,
     /// It takes this much longer for every dispatch.
     Slow(Duration),
+    /// It takes so many times as long for every dispatch.
+    SlowBy(u32),
+    /// Every dispatch fails with this code instead of running its kernel.
+    Fails(i32),
+    /// It says this much late that a dispatch has ended.
+    CompletesLate(Duration),
     /// The record of conditions that its kernels register is damaged: it says that there are more than fit.
     DamagesConditionCount,
     /// The record of conditions that its kernels register is damaged: the kind of each is unknown.

@@ -20,6 +20,7 @@ mod pool;
 mod recorder;
 mod services;
 mod sim;
+mod virtual_time;
 
 pub use config::{Engine, SimConfig};
 pub use fault::Fault;
@@ -27,3 +28,4 @@ pub use library::{KernelLibrary, LibraryError};
 pub use memory::SimMemory;
 pub use recorder::Execution;
 pub use sim::Sim;
+pub use virtual_time::{Actors, Injection, Shape, Stepped, VirtualSim, model_ns};

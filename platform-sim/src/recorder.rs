@@ -19,6 +19,8 @@ pub struct Execution {
     pub part: u8,
     /// The dispatch's token.
     pub token: Token,
+    /// When its token was written, in virtual time; elsewhere when the kernel started.
+    pub dispatch_ns: u64,
     /// When the kernel started, by the platform's clock, in nanoseconds.
     pub start_ns: u64,
     /// When it ended.

@@ -43,7 +43,7 @@ pub mod trace;
 mod unrun;
 
 pub use prewire_orchestrator::{EdgeLog, Hazards, ScopeMode, Submitted};
-pub use prewire_platform_sim::{Engine, Execution as BlockRecord, Fault};
+pub use prewire_platform_sim::{Engine, Execution as BlockRecord, Fault, Injection};
 pub use prewire_runtime_core::chip::{ChipSpec, CoreKind};
 pub use prewire_runtime_core::edge::EdgeFlags;
 pub use prewire_runtime_core::error::{

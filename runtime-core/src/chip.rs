@@ -64,8 +64,12 @@ pub struct Latencies {
     pub start_ns: (u64, u64),
     /// One submit of the orchestrator.
     pub submit_ns: u64,
+    /// Taking in one ended block, without its consumers.
+    pub complete_ns: u64,
     /// Releasing one consumer during a completion walk.
     pub resolve_ns: u64,
+    /// One iteration of a scheduler's loop that finds nothing to do and reads no register.
+    pub step_ns: u64,
 }
 
 /// Rates of one core, for cost models.
@@ -130,7 +134,9 @@ impl ChipSpec {
                 completion_ns: (1, 1),
                 start_ns: (1, 1),
                 submit_ns: 1,
+                complete_ns: 1,
                 resolve_ns: 1,
+                step_ns: 1,
             },
             rates: Rates { cube_multiply_adds_per_ns: 1.0, vector_operations_per_ns: 1.0, memory_bytes_per_ns: 1.0 },
             data_types: &DataType::ALL,

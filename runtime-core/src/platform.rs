@@ -133,6 +133,10 @@ pub trait Platform: Send + Sync {
     /// Whether kernels that wait for one another can run at the same time.
     fn runs_concurrently(&self) -> bool;
 
+    /// A consumer was released in the walk of a completed task. Where time is modelled, the scheduler instance that steps pays for it.
+    #[inline(always)]
+    fn charge_release(&self) {}
+
     /// A predicate's operand.
     fn read_operand(&self, address: u64, data_type: DataType) -> i128;
 

@@ -138,6 +138,18 @@ impl Bells {
         }
     }
 
+    /// Announces the sleep of `parties` that are played by somebody who does not sleep for them: the thread that runs everything in virtual time. It looks
+    /// for work behind this call, and finds in [`Bells::idle`] who has been rung.
+    pub fn announce(&self, parties: u64) {
+        self.idle.fetch_or(parties, Ordering::AcqRel);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Takes an announcement back.
+    pub fn withdraw(&self, parties: u64) {
+        self.idle.fetch_and(!parties, Ordering::AcqRel);
+    }
+
     /// Wakes a party if it sleeps. Cheap if it does not.
     pub fn ring(&self, party: usize) {
         let bit = 1 << party;

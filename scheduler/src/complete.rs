@@ -215,6 +215,7 @@ impl<P: Platform> Round<'_, P> {
 
     #[inline]
     fn release_consumer(&mut self, edge: EdgeBody, cause: Ordinal, freed: FreedCore, kept: &mut Option<SlotIndex>) {
+        self.platform.charge_release();
         let consumer = self.graph.slots.get(edge.consumer);
         if cause != NO_CAUSE && edge.flags.contains(EdgeFlags::DATA) {
             consumer.blame(cause);

@@ -96,7 +96,7 @@ fn the_engine_decides_whose_thread_runs_a_block() {
         let expected = match engine {
             Engine::Inline => [true, false],
             Engine::InlineOnly => [true, true],
-            Engine::Threads => [false, false],
+            Engine::Threads | Engine::Virtual { .. } => [false, false],
         };
         assert_eq!(here, expected, "{engine:?}");
         assert_eq!(rig.sim.runs_concurrently(), engine != Engine::InlineOnly);

@@ -1,9 +1,9 @@
-//! What the caller of a run does while it waits: it drives scheduler instances whose driver token is free, and sleeps as all the parties it plays.
+//! What the caller of a run does while it waits: it drives scheduler instances whose driver token is free, and sleeps as all the parties it plays; in
+//! virtual time it advances the clock.
 
 use super::shared::Shared;
-use prewire_runtime_core::platform::Platform;
+use super::virtual_caller::VirtualCaller;
 use prewire_runtime_core::waiting::{Blocking, Patience, Wait};
-use prewire_scheduler::Step;
 use std::time::Duration;
 
 /// Most steps of one instance in one round: the caller looks whether its own wait is over in between.
@@ -24,40 +24,52 @@ pub(super) struct Caller<'a> {
     patience: Patience,
     /// Whether the instances have been told that it waits.
     waits: bool,
+    /// Whoever plays everybody, in virtual time.
+    everybody: Option<VirtualCaller<'a>>,
 }
 
 impl<'a> Caller<'a> {
     pub(super) fn new(shared: &'a Shared, driven: usize) -> Self {
+        let everybody = shared.virtual_time.as_deref().map(VirtualCaller::new);
         shared.set_awaited(false);
-        Caller { shared, driven, patience: Patience::default(), waits: false }
+        Caller { shared, driven, patience: Patience::default(), waits: false, everybody }
     }
 
     /// One round of driving without a wait. True if something was achieved.
-    pub(super) fn drive_once(&self) -> bool {
-        self.drive().0
+    pub(super) fn drive_once(&mut self) -> bool {
+        match &mut self.everybody {
+            Some(everybody) => everybody.advance(),
+            None => self.drive().0,
+        }
+    }
+
+    /// In virtual time, the orchestrator has worked for as long as a submit takes, and others have gone on meanwhile.
+    #[inline]
+    pub(super) fn charge_submit(&mut self) {
+        if let Some(everybody) = &mut self.everybody {
+            everybody.charge_submit();
+        }
+    }
+
+    /// In virtual time, others see what the orchestrator did.
+    #[inline]
+    pub(super) fn show(&mut self) {
+        if let Some(everybody) = &mut self.everybody {
+            everybody.show();
+        }
     }
 
     /// Drives every instance that this thread may. True if something was achieved, and whether anything has to be polled.
     fn drive(&self) -> (bool, bool) {
-        let (mut worked, mut polling) = (false, false);
-        for instance in &self.shared.instances[..self.driven] {
-            let Ok(mut scheduler) = instance.try_lock() else { continue };
-            for _ in 0..STEPS_PER_ROUND {
-                match scheduler.step() {
-                    Step::Worked => worked = true,
-                    Step::Idle { must_poll, .. } => {
-                        polling |= must_poll;
-                        break;
-                    }
-                }
-            }
-        }
-        (worked, polling)
+        self.shared.machine.drive(0..self.driven, STEPS_PER_ROUND)
     }
 }
 
 impl Blocking for Caller<'_> {
     fn round(&mut self, look: &mut dyn FnMut() -> bool) -> bool {
+        if let Some(everybody) = &mut self.everybody {
+            return everybody.round(look);
+        }
         if !self.waits {
             self.waits = true;
             self.shared.set_awaited(true);
@@ -80,7 +92,7 @@ impl Blocking for Caller<'_> {
             let graph = &self.shared.graph;
             let parties = (1 << graph.orchestrator_bell()) | ((1 << self.driven) - 1);
             graph.bells.sleep(parties, if polling { POLLING_SLEEP } else { LONGEST_SLEEP }, || {
-                look() || (0..self.driven).any(|index| super::instance::has_work(self.shared, index))
+                look() || (0..self.driven).any(|index| self.shared.machine.has_work(index))
             });
         }
         false
@@ -90,9 +102,12 @@ impl Blocking for Caller<'_> {
         self.waits = false;
         self.shared.set_awaited(false);
         self.patience.reset();
+        if let Some(everybody) = &mut self.everybody {
+            everybody.done();
+        }
     }
 
     fn now_ns(&self) -> u64 {
-        self.shared.platform.now_ns()
+        self.shared.machine.chip().now_ns()
     }
 }

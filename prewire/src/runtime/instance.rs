@@ -1,10 +1,10 @@
 //! A scheduler instance's own thread: it drives the instance while a run is on, waits by the policy when there is nothing to do, and never sleeps
 //! with the driver token in its hand.
 
-use super::pace::{ENOUGH, Pace};
+use super::machine::Driven;
+use super::pace::Pace;
 use super::shared::Shared;
 use prewire_runtime_core::waiting::{Patience, Wait};
-use prewire_scheduler::Step;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) fn drive(shared: &Arc<Shared>, index: usize) {
             Round::Sleep { polling } => {
                 let timeout = if polling { POLLING_SLEEP } else { LONGEST_SLEEP };
                 shared.graph.bells.sleep(1 << index, timeout, || {
-                    shared.closing.load(Ordering::Acquire) || (shared.is_running() && has_work(shared, index))
+                    shared.closing.load(Ordering::Acquire) || (shared.is_running() && shared.machine.has_work(index))
                 });
             }
         }
@@ -39,34 +39,16 @@ enum Round {
 
 /// Steps the instance until it has nothing to do, then waits one round.
 fn round(shared: &Shared, index: usize, patience: &mut Patience, pace: &mut Pace) -> Round {
-    let mut scheduler = match shared.instances[index].try_lock() {
-        Ok(scheduler) => scheduler,
+    match shared.machine.drive_until_idle(index, shared, pace) {
         // The caller drives it at the moment; it is not needed twice.
-        Err(_) => return wait(shared, patience, false),
-    };
-    let mut worked = false;
-    while shared.is_running() {
-        let before = scheduler.completed();
-        match scheduler.step() {
-            Step::Worked => {
-                worked = true;
-                let achieved = scheduler.completed() - before;
-                if achieved < ENOUGH && scheduler.is_quiet() {
-                    pace.pause(achieved, || shared.is_awaited());
-                }
-            }
-            Step::Idle { must_poll: polling, .. } => {
-                drop(scheduler);
-                pace.slow_down();
-                if worked {
-                    patience.reset();
-                    return Round::Worked;
-                }
-                return wait(shared, patience, polling);
-            }
+        Driven::Taken => wait(shared, patience, false),
+        Driven::Idle { worked: true, .. } => {
+            patience.reset();
+            Round::Worked
         }
+        Driven::Idle { worked: false, polling } => wait(shared, patience, polling),
+        Driven::NoRun => Round::Sleep { polling: false },
     }
-    Round::Sleep { polling: false }
 }
 
 fn wait(shared: &Shared, patience: &mut Patience, polling: bool) -> Round {
@@ -77,9 +59,4 @@ fn wait(shared: &Shared, patience: &mut Patience, polling: bool) -> Round {
             Round::Sleep { polling }
         }
     }
-}
-
-/// Whether the instance would find something to do. If somebody else drives it, that one looks.
-pub(super) fn has_work(shared: &Shared, index: usize) -> bool {
-    shared.instances[index].try_lock().is_ok_and(|mut scheduler| scheduler.has_work())
 }

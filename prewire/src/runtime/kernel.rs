@@ -8,6 +8,7 @@ use prewire_runtime_core::kernel::{
 use std::ffi::c_void;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 
 /// A kernel to register.
@@ -15,6 +16,7 @@ use thiserror::Error;
 pub struct Kernel {
     pub(super) registered: Registered,
     pub(super) never_waits: bool,
+    pub(super) lasts: Option<Duration>,
 }
 
 /// Why a kernel could not be registered.
@@ -97,7 +99,7 @@ impl Kernel {
     }
 
     fn of(registered: Registered) -> Self {
-        Kernel { registered, never_waits: false }
+        Kernel { registered, never_waits: false, lasts: None }
     }
 
     /// Says that the kernel uses no barrier and no pipe, so that the blocks of a gang and the parts of a cluster task need no threads of their own where
@@ -105,6 +107,14 @@ impl Kernel {
     #[must_use]
     pub fn never_waits(mut self) -> Self {
         self.never_waits = true;
+        self
+    }
+
+    /// Says how long each block takes in virtual time, whatever its function does; by default it is what its arguments make likely. The other engines
+    /// take no notice.
+    #[must_use]
+    pub fn lasting(mut self, time: Duration) -> Self {
+        self.lasts = Some(time);
         self
     }
 

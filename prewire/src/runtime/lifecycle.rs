@@ -4,19 +4,19 @@ use super::builder::{BuildError, Builder, Plan};
 use super::caller::Caller;
 use super::instance;
 use super::kernel::{Kernel, RegisterError};
+use super::machine::{Drive, Machine};
 use super::report::Report;
 use super::run::Run;
 use super::shared::Shared;
 use super::supervisor::{self, Bell};
 use prewire_orchestrator::{Orchestrator, OrchestratorConfig};
-use prewire_platform_sim::{Fault, Sim, SimConfig, SimMemory};
+use prewire_platform_sim::{Engine, Fault, Injection, Sim, SimConfig, SimMemory, VirtualSim};
 use prewire_runtime_core::error::{RunError, SubmitError};
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::{CoreId, KernelId};
 use prewire_runtime_core::kernel::KernelSet;
-use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::waiting::Blocking;
-use prewire_scheduler::{SchedulerConfig, SchedulerGroup};
+use prewire_scheduler::SchedulerConfig;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -78,21 +78,28 @@ impl Runtime {
         let graph = Arc::new(Graph::new(sizes, |core| chip.place_of(core).0 as usize % instances));
         debug_assert!(instances <= clusters as usize);
         let memory = Arc::new(SimMemory::new(&chip));
-        let platform = Arc::new(Sim::new(SimConfig::new(chip.clone(), plan.engine), graph.clone(), memory.clone())?);
-        if plan.record_trace {
-            platform.start_recording(EXECUTIONS_PER_CORE);
-        }
         let scheduling = SchedulerConfig { watchdog: plan.watchdog, ..SchedulerConfig::new(instances) };
-        let group = SchedulerGroup::new(scheduling, graph.clone(), platform.clone());
+        let made_with = SimConfig::new(chip.clone(), plan.engine);
+        let (machine, virtual_time): (Arc<dyn Drive>, _) = if let Engine::Virtual { .. } = plan.engine {
+            let platform = Arc::new(VirtualSim::new(made_with, graph.clone(), memory.clone())?);
+            let machine = Arc::new(Machine::new(scheduling, graph.clone(), platform));
+            machine.platform.set_watch_interval(machine.check_interval());
+            (machine.clone(), Some(machine))
+        } else {
+            let platform = Arc::new(Sim::new(made_with, graph.clone(), memory.clone())?);
+            (Arc::new(Machine::new(scheduling, graph.clone(), platform)), None)
+        };
+        if plan.record_trace {
+            machine.chip().start_recording(EXECUTIONS_PER_CORE);
+        }
         let mut orchestrator = Orchestrator::new(config, graph.clone(), memory.clone(), &chip)?;
-        let (informer, clock) = (group.clone(), platform.clone());
+        let informer = machine.clone();
         orchestrator.describe_with(move |_, task| {
-            let running = informer.stall_report(clock.now_ns()).running_tasks;
+            let running = informer.stall_report().running_tasks;
             let found = running.into_iter().find(|running| running.task == task)?;
             Some(format!("running on {} since {} ms (kernel {})", found.core, found.running_ms, found.kernel))
         });
-        let schedulers = group.instances();
-        let shared = Arc::new(Shared::new(graph, platform, memory, group, schedulers, plan.waiting));
+        let shared = Arc::new(Shared::new(graph, memory, machine, virtual_time, plan.waiting));
         let mut runtime = Runtime {
             shared,
             orchestrator: ManuallyDrop::new(orchestrator),
@@ -107,6 +114,10 @@ impl Runtime {
     }
 
     fn start_threads(&mut self) -> Result<(), BuildError> {
+        if self.shared.virtual_time.is_some() {
+            // Whoever calls a run plays everybody.
+            return Ok(());
+        }
         for index in self.plan.driven_by_caller..self.plan.instances {
             let shared = self.shared.clone();
             let thread = std::thread::Builder::new().name(format!("scheduler-{index}"));
@@ -123,11 +134,8 @@ impl Runtime {
     /// # Errors
     /// If all 1024 places are taken.
     pub fn register(&mut self, kernel: Kernel) -> Result<KernelId, RegisterError> {
-        let kernels = Arc::make_mut(&mut self.kernels);
-        let id = kernels.register(kernel.registered)?;
-        if kernel.never_waits {
-            kernels.declare_never_waits(id);
-        }
+        let id = Arc::make_mut(&mut self.kernels).register(kernel.registered)?;
+        self.declare(id, kernel.never_waits, kernel.lasts);
         Ok(id)
     }
 
@@ -136,12 +144,19 @@ impl Runtime {
     /// # Errors
     /// If the id is beyond 1023 or taken.
     pub fn register_at(&mut self, id: u32, kernel: Kernel) -> Result<KernelId, RegisterError> {
-        let kernels = Arc::make_mut(&mut self.kernels);
-        let id = kernels.register_at(id, kernel.registered)?;
-        if kernel.never_waits {
-            kernels.declare_never_waits(id);
-        }
+        let id = Arc::make_mut(&mut self.kernels).register_at(id, kernel.registered)?;
+        self.declare(id, kernel.never_waits, kernel.lasts);
         Ok(id)
+    }
+
+    /// What is known about a kernel besides its function.
+    fn declare(&mut self, id: KernelId, never_waits: bool, lasts: Option<Duration>) {
+        if never_waits {
+            Arc::make_mut(&mut self.kernels).declare_never_waits(id);
+        }
+        if let Some(machine) = &self.shared.virtual_time {
+            machine.platform.set_kernel_time(id, lasts);
+        }
     }
 
     /// Takes a kernel out. False if there was none with this id.
@@ -164,7 +179,25 @@ impl Runtime {
     /// # Panics
     /// If the chip has no such core.
     pub fn set_fault(&mut self, core: CoreId, fault: Option<Fault>) {
-        self.shared.platform.set_fault(core, fault);
+        self.shared.machine.chip().set_fault(core, fault);
+    }
+
+    /// Whether runs take place in virtual time.
+    pub fn is_virtual(&self) -> bool {
+        self.shared.virtual_time.is_some()
+    }
+
+    /// Has something go wrong in every run from the next one on. Only in virtual time: false, and nothing done, elsewhere.
+    pub fn inject(&mut self, injection: Injection) -> bool {
+        let machine = self.shared.virtual_time.as_ref();
+        machine.inspect(|machine| machine.platform.inject(injection)).is_some()
+    }
+
+    /// Takes all injections back.
+    pub fn forget_injections(&mut self) {
+        if let Some(machine) = &self.shared.virtual_time {
+            machine.platform.forget_injections();
+        }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -188,11 +221,12 @@ impl Runtime {
         orchestration: impl FnOnce(&mut Run<'_>) -> Result<(), SubmitError>,
     ) -> Result<Report, Failed> {
         self.run += 1;
-        let begun = Instant::now();
+        let begun_ns = self.shared.machine.chip().now_ns();
         if let Err(text) = self.begin() {
+            let elapsed = self.since(begun_ns);
             return Err(Failed {
                 error: Box::new(RunError::NotStarted { text }),
-                report: Box::new(self.report(begun.elapsed(), 0)),
+                report: Box::new(self.report(elapsed, 0)),
             });
         }
         let outcome = {
@@ -210,13 +244,18 @@ impl Runtime {
         while !self.shared.is_complete() && !self.shared.graph.run.is_cancelled() {
             caller.round(&mut || self.shared.is_complete() || self.shared.graph.run.is_cancelled());
         }
-        let elapsed = begun.elapsed();
+        let elapsed = self.since(begun_ns);
         self.finish();
         let report = self.report(elapsed, scopes_left_open);
         match outcome {
             Err(panic) => resume_unwind(panic),
             Ok(result) => self.verdict(report, result),
         }
+    }
+
+    /// By the platform's clock.
+    fn since(&self, begun_ns: u64) -> Duration {
+        Duration::from_nanos(self.shared.machine.chip().now_ns() - begun_ns)
     }
 
     fn begin(&mut self) -> Result<(), String> {
@@ -227,7 +266,7 @@ impl Runtime {
                 "scheduler {instance} is still inside a kernel of an earlier run that ignores its cancellation"
             ));
         }
-        shared.platform.begin_run(run, &self.kernels)?;
+        shared.machine.chip().begin_run(run, &self.kernels)?;
         if shared.still_busy().is_some() {
             // The late kernel has returned: what its run left can be taken back now.
             shared.set_busy(None);
@@ -235,11 +274,8 @@ impl Runtime {
         }
         shared.graph.clear_queues();
         shared.graph.run.begin(run);
-        shared.group.begin_run(&self.kernels);
-        for instance in &shared.instances {
-            instance.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).begin_run();
-        }
-        self.orchestrator.begin_run(run, self.kernels.clone(), shared.platform.runs_concurrently());
+        shared.machine.begin_run(&self.kernels);
+        self.orchestrator.begin_run(run, self.kernels.clone(), shared.machine.chip().runs_concurrently());
         shared.running.store(true, Ordering::Release);
         shared.graph.bells.ring_all();
         self.supervisor.ring();
@@ -253,11 +289,11 @@ impl Runtime {
         let deadline = Instant::now() + Duration::from_millis(self.plan.chip.exit_deadline_ms) + GRACE;
         let cancelled = shared.graph.run.is_cancelled();
         if cancelled {
-            shared.platform.cancel(self.run);
+            shared.machine.chip().cancel(self.run);
             // Instances take what their cores still say; threads of their own do so by themselves.
-            let caller = Caller::new(shared, self.plan.driven_by_caller);
-            while !shared.is_quiet() && Instant::now() < deadline {
-                if !caller.drive_once() {
+            let mut caller = Caller::new(shared, self.plan.driven_by_caller);
+            while !shared.machine.is_quiet() && Instant::now() < deadline {
+                if !caller.drive_once() && shared.virtual_time.is_none() {
                     std::thread::sleep(Duration::from_micros(50));
                 }
             }
@@ -273,7 +309,7 @@ impl Runtime {
             shared.graph.run.note(text.clone());
             shared.set_busy(Some(text));
         } else {
-            shared.group.end_run();
+            shared.machine.end_run();
             self.orchestrator.after_run();
         }
     }
@@ -319,9 +355,14 @@ impl Runtime {
             watchdog: self.plan.watchdog,
             scopes_left_open,
             notes,
+            findings: self
+                .shared
+                .virtual_time
+                .as_ref()
+                .map_or_else(Vec::new, |machine| machine.platform.take_findings()),
             blocks: self.plan.record_trace.then(|| {
                 let mut blocks = Vec::new();
-                self.shared.platform.drain_recording(|block| blocks.push(block));
+                self.shared.machine.chip().drain_recording(&mut |block| blocks.push(block));
                 blocks
             }),
             graph: self.plan.record_graph.then(|| self.orchestrator.log().clone()),
@@ -342,7 +383,7 @@ impl Drop for Runtime {
             }
         }
         if !stuck {
-            self.shared.platform.exit();
+            self.shared.machine.chip().exit();
             // SAFETY: dropped once, here; no kernel runs any more.
             unsafe { ManuallyDrop::drop(&mut self.orchestrator) };
         }

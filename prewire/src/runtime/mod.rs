@@ -8,12 +8,14 @@ mod environment;
 mod instance;
 mod kernel;
 mod lifecycle;
+mod machine;
 mod pace;
 mod report;
 mod run;
 mod shared;
 mod staging;
 mod supervisor;
+mod virtual_caller;
 
 pub use buffer::{Buffer, BufferError};
 pub use builder::{BuildError, Builder};

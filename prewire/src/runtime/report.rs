@@ -48,6 +48,8 @@ pub struct Report {
     pub scopes_left_open: usize,
     /// Causes that came after the first fatal one, and warnings.
     pub notes: Vec<String>,
+    /// In virtual time, what was seen that must never be, such as a block dispatched twice; nothing in a sound engine.
+    pub findings: Vec<String>,
     /// Every block that ran, if the trace was recorded.
     pub blocks: Option<Vec<Execution>>,
     /// Every task and dependency, if the graph was recorded.

@@ -27,7 +27,10 @@ impl<'r> Run<'r> {
     /// [`SubmitError::Refused`] if an argument is wrong: nothing was done, and the run goes on. [`SubmitError::Fatal`] if the run has ended.
     #[inline]
     pub fn submit(&mut self, task: &Task<'_>) -> Result<Submitted<'_>, SubmitError> {
-        self.orchestrator.submit(task, &mut self.caller)
+        self.caller.charge_submit();
+        let submitted = self.orchestrator.submit(task, &mut self.caller);
+        self.caller.show();
+        submitted
     }
 
     /// Allocates tensors that no task writes first.

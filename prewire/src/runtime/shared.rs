@@ -1,26 +1,22 @@
 //! What the threads of a runtime share: the graph, the platform, the scheduler instances behind their driver tokens, and whether a run is on.
 
-use prewire_platform_sim::{Sim, SimMemory};
+use super::machine::{Drive, Machine, Token};
+use prewire_platform_sim::{SimMemory, VirtualSim};
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::memory::DeviceMemory;
-use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::sync::CachePadded;
 use prewire_runtime_core::waiting::WaitingPolicy;
-use prewire_scheduler::{Scheduler, SchedulerGroup};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-/// A scheduler instance. Its lock is the driver token: who holds it drives, and nobody holds it while asleep.
-pub(super) type Instance = Mutex<Scheduler<Sim>>;
 
 pub(super) struct Shared {
     pub(super) graph: Arc<Graph>,
-    pub(super) platform: Arc<Sim>,
     pub(super) memory: Arc<SimMemory>,
-    pub(super) group: Arc<SchedulerGroup<Sim>>,
-    pub(super) instances: Box<[Instance]>,
+    pub(super) machine: Arc<dyn Drive>,
+    /// The same machine, if it runs in virtual time.
+    pub(super) virtual_time: Option<Arc<Machine<VirtualSim>>>,
     pub(super) waiting: WaitingPolicy,
     /// Whether a run is on: read under an instance's lock, so that taking all locks after clearing it is a barrier.
     pub(super) running: AtomicBool,
@@ -44,18 +40,16 @@ const POISON: &str = "no code panics while it holds this lock";
 impl Shared {
     pub(super) fn new(
         graph: Arc<Graph>,
-        platform: Arc<Sim>,
         memory: Arc<SimMemory>,
-        group: Arc<SchedulerGroup<Sim>>,
-        instances: Vec<Scheduler<Sim>>,
+        machine: Arc<dyn Drive>,
+        virtual_time: Option<Arc<Machine<VirtualSim>>>,
         waiting: WaitingPolicy,
     ) -> Self {
         Shared {
             graph,
-            platform,
             memory,
-            group,
-            instances: instances.into_iter().map(Mutex::new).collect(),
+            machine,
+            virtual_time,
             waiting,
             running: AtomicBool::new(false),
             closing: AtomicBool::new(false),
@@ -88,14 +82,12 @@ impl Shared {
     /// an instance whose driver does not come back.
     pub(super) fn quiesce(&self, deadline: Instant) -> Result<(), usize> {
         debug_assert!(!self.is_running());
-        for (index, instance) in self.instances.iter().enumerate() {
-            loop {
-                match instance.try_lock() {
-                    Ok(_) => break,
-                    Err(TryLockError::Poisoned(_)) => break,
-                    Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Err(index),
-                    Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_micros(50)),
+        for index in 0..self.machine.instances() {
+            while self.machine.token(index) == Token::Taken {
+                if Instant::now() >= deadline {
+                    return Err(index);
                 }
+                std::thread::sleep(Duration::from_micros(50));
             }
         }
         Ok(())
@@ -103,15 +95,9 @@ impl Shared {
 
     /// Cores that are inside a kernel.
     pub(super) fn busy_cores(&self) -> Vec<CoreId> {
-        let cores = (0..self.platform.chip().cores()).map(CoreId);
-        cores.filter(|&core| self.platform.pulse(core).running.is_some()).collect()
-    }
-
-    /// Whether no core runs anything and every instance has taken in what its cores said.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.instances
-            .iter()
-            .all(|instance| instance.try_lock().is_ok_and(|scheduler| scheduler.busy_cores().is_empty()))
+        let chip = self.machine.chip();
+        let cores = (0..chip.chip().cores()).map(CoreId);
+        cores.filter(|&core| chip.pulse(core).running.is_some()).collect()
     }
 
     /// Records what a late kernel keeps busy, or that nothing does; then memory given up meanwhile is free.

@@ -2,7 +2,6 @@
 //! that hangs in it. It sleeps while no run is on.
 
 use super::shared::Shared;
-use prewire_runtime_core::platform::Platform;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -35,8 +34,8 @@ pub(super) fn supervise(shared: &Arc<Shared>, bell: &Bell) {
     let mut seen = 0;
     while !shared.closing.load(Ordering::Acquire) {
         if shared.is_running() {
-            shared.group.check(shared.platform.now_ns());
-            bell.sleep(&mut seen, shared.group.check_interval());
+            shared.machine.check(shared.machine.chip().now_ns());
+            bell.sleep(&mut seen, shared.machine.check_interval());
         } else {
             bell.sleep(&mut seen, NO_RUN);
         }

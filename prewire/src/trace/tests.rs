@@ -26,6 +26,7 @@ fn block(core: u16, number: u64, start_ns: u64, end_ns: u64) -> BlockRecord {
         block: 0,
         part: 1,
         token: prewire_runtime_core::port::Token::FIRST,
+        dispatch_ns: start_ns,
         start_ns,
         end_ns,
     }
