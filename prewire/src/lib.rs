@@ -36,6 +36,7 @@
 //! ```
 
 pub mod graph_format;
+pub mod quality;
 pub mod record;
 pub mod replay;
 pub mod runtime;

@@ -46,7 +46,7 @@ pub fn model_ns(rates: &Rates, kind: CoreKind, shapes: impl Iterator<Item = Shap
     (computing.max(bytes / rates.memory_bytes_per_ns).ceil() as u64).max(LEAST_NS)
 }
 
-/// The time of a dispatch by its arguments. The blocks of a task share them evenly.
+/// The time of a dispatch by its arguments. The blocks of a task, and the parts of a block, share them evenly.
 ///
 /// # Safety
 /// The payload's arguments are valid.
@@ -56,10 +56,10 @@ pub(super) unsafe fn of_payload(rates: &Rates, kind: CoreKind, payload: &Dispatc
         // SAFETY: by contract so many arguments lie there.
         count => unsafe { std::slice::from_raw_parts(payload.tensors, usize::from(count)) },
     };
-    let blocks = f64::from(payload.blocks.max(1));
+    let sharers = f64::from(payload.blocks.max(1)) * f64::from(payload.parts.count_ones().max(1));
     let shapes = tensors.iter().map(|tensor| Shape {
         tag: tensor.tag(),
-        elements: tensor.shape().iter().map(|&length| f64::from(length)).product::<f64>() / blocks,
+        elements: tensor.shape().iter().map(|&length| f64::from(length)).product::<f64>() / sharers,
         element_bytes: tensor.data_type().bytes() as f64,
     });
     model_ns(rates, kind, shapes)

@@ -117,10 +117,10 @@ impl VirtualSim {
         self.world().audit.take()
     }
 
-    /// The time, in nanoseconds.
+    /// The time, in nanoseconds; within a step, that of the instance that steps.
     pub fn now_ns(&self) -> u64 {
         let world = self.world();
-        if world.stepping.is_some() { world.clock_ns.max(world.now_ns) } else { world.now_ns }
+        if world.stepping.is_some() { world.clock_ns } else { world.now_ns }
     }
 
     /// The orchestrator is busy for so long: everything that others do meanwhile is done when the call returns.

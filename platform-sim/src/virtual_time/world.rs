@@ -243,8 +243,8 @@ impl World {
     /// A token is written to a core.
     pub(super) fn dispatch(&mut self, core: CoreId, token: Token, payload: &DispatchPayload) {
         self.audit.dispatch(core, token, payload);
-        self.clock_ns += self.latencies.register_write_ns;
-        let written_ns = self.clock_ns.max(self.now_ns);
+        self.clock_ns = self.clock_ns.max(self.now_ns) + self.latencies.register_write_ns;
+        let written_ns = self.clock_ns;
         let flight = Flight { token, payload: *payload, written_ns, start_ns: 0, started: false };
         let line = &mut self.cores[core.index()];
         line.held = Some(token);

@@ -160,7 +160,9 @@ fn run(mut parser: lexopt::Parser) -> Result<Command, Failure> {
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(Command::Run(RunOptions { workload: parts.finish("run")?, machine, trace, output }))
+    let workload = parts.finish("run")?;
+    machine.seed = workload.seed;
+    Ok(Command::Run(RunOptions { workload, machine, trace, output }))
 }
 
 fn record(mut parser: lexopt::Parser) -> Result<Command, Failure> {
@@ -186,11 +188,15 @@ fn record(mut parser: lexopt::Parser) -> Result<Command, Failure> {
 
 fn replay(mut parser: lexopt::Parser) -> Result<Command, Failure> {
     let mut options = ReplayOptions { rounds: 1, ..ReplayOptions::default() };
-    let mut named = false;
+    let (mut named, mut seeded) = (false, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("help") | Short('h') => return Ok(Command::Help(Some("replay".into()))),
             Long("trace") => options.trace = Some(parser.value()?.into()),
+            Long("seed") => {
+                options.machine.seed = number("seed", &mut parser)?;
+                seeded = true;
+            }
             Long("check-edges") => options.check_edges = true,
             Long("rounds") => {
                 options.rounds = number("rounds", &mut parser)?;
@@ -226,6 +232,9 @@ fn replay(mut parser: lexopt::Parser) -> Result<Command, Failure> {
     }
     if !named {
         return Err(Failure::Usage("'replay' needs a file, or - for standard input".into()));
+    }
+    if seeded && !options.machine.is_virtual() {
+        return Err(Failure::Usage("--seed decides nothing without --engine virtual".into()));
     }
     Ok(Command::Replay(options))
 }
@@ -279,7 +288,7 @@ mod tests {
             ("run gemm --rows many", "--rows many: invalid digit"),
             ("run gemm --colour 3", "--colour is no option here"),
             ("run gemm --platform a7", "--platform a7: unknown platform 'a7'; there are a2a3 and a5"),
-            ("run gemm --engine steam", "--engine steam: unknown; there are inline, inline-only, threads"),
+            ("run gemm --engine steam", "--engine steam: unknown; there are inline, inline-only, threads, virtual"),
             ("run gemm --seed", "missing argument for option '--seed'"),
             ("run gemm -x", "invalid option '-x'"),
             ("replay", "'replay' needs a file, or - for standard input"),
@@ -287,7 +296,8 @@ mod tests {
             ("replay a --kernel-us -1", "--kernel-us -1: it takes microseconds from 0"),
             ("replay a --kernel-us nan", "--kernel-us nan: it takes microseconds from 0"),
             ("replay a --rounds 0", "--rounds 0: there is nothing to do"),
-            ("replay a --seed 3", "--seed is no option of 'replay'"),
+            ("replay a --rows 3", "--rows is no option of 'replay'"),
+            ("replay a --seed 3", "--seed decides nothing without --engine virtual"),
             ("info now", "unexpected argument \"now\""),
         ];
         for (line, expected) in cases {

@@ -20,8 +20,10 @@ exit codes: 0 success, 1 a check failed, 2 the command line, 3 a run failed (its
 const MACHINE: &str = "\
     --platform NAME   a2a3 or a5                                                              [default: a2a3]
     --engine NAME     inline: kernels run on the scheduler's threads; threads: on threads of the cores;
-                      inline-only: as inline, and what needs several cores at once is refused [default: inline]
+                      inline-only: as inline, and what needs several cores at once is refused;
+                      virtual: in virtual time, with the latencies of the chip                [default: inline]
     --threads N       threads of the run: one submits, the others schedule; 0 is the chip's default
+    --schedulers N    the same, counted without the one that submits
     --clusters N      fewer clusters than the chip has";
 
 const RUN: &str = "\
@@ -29,7 +31,8 @@ prewire run WORKLOAD [options]
 
 Runs a computation on real numbers, checks it against a plain reference in f64 and prints the report.
 
-    --seed N          makes the data; the same seed gives the same numbers everywhere         [default: 0]
+    --seed N          makes the data; the same seed gives the same numbers everywhere; in virtual time it also
+                      decides the order of things                                             [default: 0]
     --input FILE.npy  a matrix to compute with, f32 or f64
     --output FILE.npy where to put the result
     --trace FILE      where to put a trace that Perfetto opens (ui.perfetto.dev)";
@@ -37,10 +40,12 @@ Runs a computation on real numbers, checks it against a plain reference in f64 a
 const REPLAY: &str = "\
 prewire replay FILE|- [options]
 
-Runs a recorded graph (docs/graph-format.md) with kernels that take the time the file says, and none where it says nothing.
+Runs a recorded graph (docs/graph-format.md) with kernels that take the time the file says, and none where it says nothing. In virtual time they
+take what their arguments make likely then, and the report compares the makespan with the least that any schedule could take.
 
     --kernel-us X     every kernel takes X microseconds instead; 0 for none
     --check-edges     also infer the dependencies as the recording runtime does, with no task ever finished, and compare them pair by pair
+    --seed N          in virtual time, decides the order of things: one seed, one output      [default: 0]
     --rounds N        run it N times, and report the median                                   [default: 1]
     --trace FILE      where to put a trace of the last round";
 

@@ -10,17 +10,23 @@ pub(super) struct Machine {
     pub(super) engine: Engine,
     pub(super) threads: i64,
     pub(super) clusters: Option<u16>,
+    /// What decides the order of things in virtual time.
+    pub(super) seed: u64,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Machine { chip: Chip::A2a3, engine: Engine::Inline, threads: 0, clusters: None }
+        Machine { chip: Chip::A2a3, engine: Engine::Inline, threads: 0, clusters: None, seed: 0 }
     }
 }
 
 /// The engines by the names that users give them.
-const ENGINES: [(&str, Engine); 3] =
-    [("inline", Engine::Inline), ("inline-only", Engine::InlineOnly), ("threads", Engine::Threads)];
+const ENGINES: [(&str, Engine); 4] = [
+    ("inline", Engine::Inline),
+    ("inline-only", Engine::InlineOnly),
+    ("threads", Engine::Threads),
+    ("virtual", Engine::Virtual { seed: 0 }),
+];
 
 impl Machine {
     /// Takes an option if it is one of these; says whether it was.
@@ -38,14 +44,20 @@ impl Machine {
                 self.engine = engine.ok_or_else(unknown)?.1;
             }
             "threads" => self.threads = number(option, parser)?,
+            "schedulers" => self.threads = number::<i64>(option, parser)?.saturating_add(1),
             "clusters" => self.clusters = Some(number(option, parser)?),
             _ => return Ok(false),
         }
         Ok(true)
     }
 
+    pub(super) fn is_virtual(&self) -> bool {
+        matches!(self.engine, Engine::Virtual { .. })
+    }
+
     pub(super) fn builder(&self) -> Builder {
-        let builder = Runtime::builder().platform(self.chip).engine(self.engine).threads(self.threads);
+        let engine = if self.is_virtual() { Engine::Virtual { seed: self.seed } } else { self.engine };
+        let builder = Runtime::builder().platform(self.chip).engine(engine).threads(self.threads);
         match self.clusters {
             Some(clusters) => builder.clusters(clusters),
             None => builder,
@@ -57,8 +69,9 @@ impl Machine {
         let chip = runtime.chip();
         let engine = ENGINES.iter().find(|(_, engine)| *engine == self.engine).map_or("", |(name, _)| name);
         let (cubes, vectors) = (chip.cube_cores(), chip.vector_cores());
+        let seed = if self.is_virtual() { format!(", seed {}", self.seed) } else { String::new() };
         format!(
-            "{}: {cubes} AIC and {vectors} AIV cores in {} clusters, simulated; engine {engine}",
+            "{}: {cubes} AIC and {vectors} AIV cores in {} clusters, simulated; engine {engine}{seed}",
             chip.name, chip.clusters
         )
     }

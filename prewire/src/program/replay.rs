@@ -25,7 +25,8 @@ pub(super) fn execute(options: &ReplayOptions, output: &mut Output) -> Result<St
         KernelTimes::Fixed(time) => !time.is_zero(),
         _ => graph.header.kernels.values().any(|kernel| kernel.duration_ns.is_some_and(|ns| ns > 0)),
     };
-    let builder = options.machine.builder().record_trace(timed || trace.is_some()).record_graph(trace.is_some());
+    let whole = trace.is_some() || options.machine.is_virtual();
+    let builder = options.machine.builder().record_trace(timed || whole).record_graph(whole);
     let mut runtime = builder.build()?;
     let mut replay = Replay::new(&mut runtime, &graph, times)?;
     let counts = graph.statistics();

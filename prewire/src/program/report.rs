@@ -2,6 +2,7 @@
 
 use super::exit::Failure;
 use super::output::Output;
+use prewire::quality::Quality;
 use prewire::trace::Trace;
 use prewire::{CoreKind, KernelId, Report, Runtime};
 use std::collections::HashMap;
@@ -37,12 +38,41 @@ pub(super) fn print(report: &Report, runtime: &Runtime, output: &mut Output) -> 
         };
         output.row("in use", format_args!("{}, {}", share(CoreKind::Cube), share(CoreKind::Vector)))?;
     }
+    if runtime.is_virtual() {
+        quality(report, output)?;
+    }
     kernels(report, runtime, output)?;
     rings(report, output)?;
     for note in &report.notes {
         output.row("note", format_args!("{note}"))?;
     }
     Ok(())
+}
+
+/// The makespan against the least that any schedule could take, and the time lost to scheduling.
+fn quality(report: &Report, output: &mut Output) -> Result<(), Failure> {
+    let Some(quality) = Quality::of(report) else { return Ok(()) };
+    let ns = |ns: u64| nanoseconds(ns as f64);
+    output.row(
+        "bound",
+        format_args!(
+            "{}: the longest chain takes {}, the work {} AIC, {} AIV; the makespan is {:.1} % above",
+            ns(quality.bound_ns()),
+            ns(quality.critical_path_ns),
+            ns(quality.work_ns[0]),
+            ns(quality.work_ns[1]),
+            100.0 * (quality.makespan_ns as f64 / quality.bound_ns().max(1) as f64 - 1.0),
+        ),
+    )?;
+    let overhead = quality.overhead;
+    let [cube, vector, both, either] =
+        [overhead.cube, overhead.vector, overhead.both, overhead.either].map(|share| 100.0 * share);
+    output.row(
+        "overhead",
+        format_args!(
+            "AIC {cube:.1} %, AIV {vector:.1} %, both at once {both:.1} %, either {either:.1} % of the makespan"
+        ),
+    )
 }
 
 fn kernels(report: &Report, runtime: &Runtime, output: &mut Output) -> Result<(), Failure> {

@@ -11,7 +11,8 @@ use prewire::{Failed, Report, RunError, Runtime};
 pub(super) fn execute(options: &RunOptions, output: &mut Output) -> Result<Status, Failure> {
     let trace = options.trace.as_deref().map(TraceFile::create).transpose()?;
     let mut workload = create(&options.workload)?;
-    let builder = options.machine.builder().record_trace(true).record_graph(trace.is_some());
+    let builder =
+        options.machine.builder().record_trace(true).record_graph(trace.is_some() || options.machine.is_virtual());
     let mut runtime = builder.build()?;
     workload.set_up(&mut runtime)?;
     output.row(options.workload.kind.name, format_args!("{}", workload.description()))?;

@@ -6,6 +6,7 @@
 mod edges;
 mod hoist;
 mod kernels;
+mod model;
 mod prepared;
 
 pub use edges::{EdgeComparison, ExtraEdge, compare_edges};
@@ -62,7 +63,7 @@ impl Replay {
     /// # Errors
     /// If kernels or memory cannot be had.
     pub fn new(runtime: &mut Runtime, graph: &RecordedGraph, times: KernelTimes) -> Result<Self, ReplayError> {
-        let kernels = kernels::register(runtime, &graph.header, times)?;
+        let kernels = kernels::register(runtime, graph, times)?;
         let mut buffers = Vec::new();
         let mut external = Vec::with_capacity(graph.header.buffers.len());
         for (number, record) in graph.header.buffers.iter().enumerate() {

@@ -72,15 +72,15 @@ impl<'a> VirtualCaller<'a> {
         self.shown = false;
     }
 
-    /// Others go on until the wait may be over, or something was achieved and clocks and budgets should be looked at. Every event is looked behind, so
-    /// that the wait ends at the moment at which what it waits for happens.
+    /// Others go on by one event, so that the wait ends at the moment at which what it waits for happens.
     pub(super) fn round(&mut self, look: &mut dyn FnMut() -> bool) -> bool {
         if !self.shown {
             self.show();
+            if look() {
+                return false;
+            }
         }
-        if look() {
-            return false;
-        }
+        // There may be something to look at that does not help, so time goes on all the same.
         self.advance()
     }
 }
