@@ -197,7 +197,7 @@ fn idle_cores_come_before_pre_loading() {
         assert!(waits.len() > 800, "seed {seed}: {} blocks were pre-loaded", waits.len());
         let mut longest = 0;
         for &(waiting, dispatch_ns, until_ns) in &waits {
-            for &(free, from_ns, to_ns) in idle.iter().filter(|&&(free, ..)| free != waiting) {
+            for &(_, from_ns, to_ns) in idle.iter().filter(|&&(free, ..)| free != waiting) {
                 let idle_ns = until_ns.min(to_ns).saturating_sub(dispatch_ns.max(from_ns));
                 longest = longest.max(idle_ns);
             }

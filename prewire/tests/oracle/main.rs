@@ -12,6 +12,7 @@ mod kernel;
 mod lost;
 mod program;
 mod random;
+#[allow(dead_code, reason = "the simulation uses other parts of it")]
 mod runner;
 mod shrink;
 

@@ -1,0 +1,157 @@
+//! Runs what a seed stands for and judges how it ended: by the interpreter's bytes, by the error that the trouble leads to, and by what must hold of
+//! every run.
+
+use super::generator::{Limits, generate};
+use super::interpreter::{Outcome, interpret};
+use super::plan::{FAILURE, Plan, Trouble};
+use super::runner::Runner;
+use prewire::{Failed, Fatal, Kernel, Report, RunError, StallClass, TaskId};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Longer than any run may take: the watchdog's ten seconds, and what goes before.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Runs the case of a seed.
+///
+/// # Errors
+/// What is wrong, and the line that runs it again.
+pub(crate) fn check(seed: u64) -> Result<(), String> {
+    let plan = Plan::of(seed);
+    judge(&plan).map_err(|text| format!("{text}\n  {plan:?}\n  again: cargo xtask simulate --seeds 1 --start {seed}"))
+}
+
+fn runner(plan: &Plan, window: u64, heap: u64, edges: u64) -> Runner {
+    let lasting = |kernel: Kernel| match plan.lasting {
+        Some(time) => kernel.never_waits().lasting(time),
+        None => kernel.never_waits(),
+    };
+    Runner::with(plan.runtime(window, heap, edges), true, lasting)
+}
+
+fn judge(plan: &Plan) -> Result<(), String> {
+    let program = plan.program();
+    let expected = interpret(&program);
+    let (mut window, mut heap, mut edges) = (plan.window as u64, plan.heap, plan.edges);
+    let mut hints = 0;
+    let mut runner = loop {
+        let mut runner = runner(plan, window, heap, edges);
+        let failed = match runner.run_and_report(&program) {
+            Ok((found, report)) => {
+                passed(plan, &found, &expected, &report)?;
+                break runner;
+            }
+            Err(failed) => failed,
+        };
+        always(&failed.report)?;
+        if plan.trouble != Trouble::SmallRings {
+            ended(plan, &failed)?;
+            break runner;
+        }
+        // Rings that are too small: following the hints makes the program pass.
+        let before = (window, heap, edges);
+        match &*failed.error {
+            RunError::Fatal(Fatal::ScopeDeadlock { sufficient, .. } | Fatal::WindowDeadlock { sufficient, .. }) => {
+                window = window.max(*sufficient);
+            }
+            RunError::Fatal(Fatal::HeapDeadlock { sufficient, .. } | Fatal::HeapTooSmall { sufficient, .. }) => {
+                heap = heap.max(*sufficient);
+            }
+            RunError::Fatal(Fatal::EdgePoolOverflow { sufficient, .. }) => edges = edges.max(*sufficient),
+            other => return Err(format!("rings that are too small end with {other}")),
+        }
+        hints += 1;
+        if before == (window, heap, edges) || hints > 12 {
+            return Err(format!("the hints lead nowhere, at {before:?}: {}", failed.error));
+        }
+    };
+    // Whatever happened, the chip works again once nothing goes wrong.
+    plan.repair(runner.runtime());
+    let program = generate(plan.seed + 1, Limits { tasks: 20, window: 4 });
+    let expected = interpret(&program);
+    match runner.run_and_report(&program) {
+        Ok((found, report)) => passed(plan, &found, &expected, &report).map_err(|text| format!("afterwards, {text}")),
+        // A runtime for programs of other rings may have too little heap for this one.
+        Err(failed) if plan.trouble == Trouble::SmallRings && (1..=4).contains(&code(&failed)) => Ok(()),
+        Err(failed) => Err(format!("afterwards, {failed}")),
+    }
+}
+
+fn code(failed: &Failed) -> u16 {
+    failed.error.code().map_or(0, |code| code.number())
+}
+
+/// A run that ended well: the interpreter's bytes, and nothing left over.
+fn passed(plan: &Plan, found: &Outcome, expected: &Outcome, report: &Report) -> Result<(), String> {
+    always(report)?;
+    if found != expected {
+        return Err("the result is not what running the tasks one by one gives".to_owned());
+    }
+    if report.completed != report.tasks || report.unrun != 0 || report.failed != 0 {
+        let (tasks, completed) = (report.tasks, report.completed);
+        return Err(format!(
+            "of {tasks} tasks {completed} completed, {} unrun, {} failed",
+            report.unrun, report.failed
+        ));
+    }
+    if report.rings.iter().any(|ring| ring.left != (0, 0, 0)) {
+        return Err("the rings are not empty behind the run".to_owned());
+    }
+    order(report)?;
+    if let Trouble::Hangs(core) | Trouble::Fails(core) = plan.trouble
+        && report.blocks.iter().flatten().any(|block| block.core == core)
+        && report.run == 1
+    {
+        return Err(format!("a run passed although core {} had a fault", core.0));
+    }
+    Ok(())
+}
+
+/// What holds of every run, however it ended.
+fn always(report: &Report) -> Result<(), String> {
+    if let Some(finding) = report.findings.first() {
+        return Err(finding.clone());
+    }
+    if report.elapsed > LONGEST {
+        return Err(format!("the run took {:?}", report.elapsed));
+    }
+    Ok(())
+}
+
+/// No task starts before all it depends on has ended.
+fn order(report: &Report) -> Result<(), String> {
+    let Some(graph) = &report.graph else { return Ok(()) };
+    let mut spans: HashMap<TaskId, (u64, u64)> = HashMap::new();
+    for block in report.blocks.iter().flatten() {
+        let span = spans.entry(block.task).or_insert((u64::MAX, 0));
+        *span = (span.0.min(block.start_ns), span.1.max(block.end_ns));
+    }
+    for (producer, consumer) in graph.pairs() {
+        if let (Some(&(_, end_ns)), Some(&(start_ns, _))) = (spans.get(&producer), spans.get(&consumer))
+            && start_ns < end_ns
+        {
+            return Err(format!("task {consumer} started at {start_ns}, before task {producer} ended at {end_ns}"));
+        }
+    }
+    Ok(())
+}
+
+/// A run that ended with an error: it must be the one that the trouble leads to.
+fn ended(plan: &Plan, failed: &Failed) -> Result<(), String> {
+    let right = match (&plan.trouble, &*failed.error) {
+        (Trouble::Hangs(core), RunError::Fatal(Fatal::Stalled(report))) => {
+            report.class == StallClass::RunningStalled
+                && report.running_tasks[0].core == failed.report.chip.core_name(*core)
+        }
+        (Trouble::Fails(core), RunError::KernelFailed { first, .. }) => {
+            first.code == FAILURE && first.core == failed.report.chip.core_name(*core)
+        }
+        (Trouble::LosesTask(_), RunError::Fatal(Fatal::Stalled(report))) => {
+            report.class == StallClass::DependencyDeadlock
+        }
+        // The submitter is out of room, and nothing that it waits for runs or is ready.
+        (Trouble::LosesTask(_), RunError::Fatal(_)) => matches!(code(failed), 1..=4),
+        _ => false,
+    };
+    if right { Ok(()) } else { Err(format!("{:?} ended with {failed}", plan.trouble)) }
+}
