@@ -18,8 +18,11 @@ mod random;
 #[path = "../tests/oracle/runner.rs"]
 mod runner;
 
+use case::Ending;
 use lexopt::prelude::*;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -46,30 +49,40 @@ fn main() -> ExitCode {
     };
     let began = Instant::now();
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    let (next, failed) = (AtomicU64::new(start), AtomicBool::new(false));
+    let (next, failed, endings) = (AtomicU64::new(start), AtomicBool::new(false), Mutex::new(BTreeMap::new()));
     let end = start.saturating_add(seeds);
     std::thread::scope(|scope| {
         for _ in 0..workers {
-            scope.spawn(|| work(&next, end, &failed));
+            scope.spawn(|| work(&next, end, &failed, &endings));
         }
     });
     if failed.load(Ordering::Relaxed) {
         return ExitCode::FAILURE;
+    }
+    for (ending, count) in endings.into_inner().unwrap_or_default() {
+        println!("{count:>8} {ending:?}");
     }
     println!("{seeds} seeds from {start}: all as they should be, in {:.1} s", began.elapsed().as_secs_f64());
     ExitCode::SUCCESS
 }
 
 /// Takes one seed after the other, until they are used up or one has failed.
-fn work(next: &AtomicU64, end: u64, failed: &AtomicBool) {
+fn work(next: &AtomicU64, end: u64, failed: &AtomicBool, endings: &Mutex<BTreeMap<Ending, u64>>) {
     while !failed.load(Ordering::Relaxed) {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= end {
             return;
         }
-        if let Err(text) = guarded(seed) {
-            failed.store(true, Ordering::Relaxed);
-            eprintln!("seed {seed}: {text}");
+        match guarded(seed) {
+            Ok(ending) => {
+                if let Ok(mut endings) = endings.lock() {
+                    *endings.entry(ending).or_default() += 1;
+                }
+            }
+            Err(text) => {
+                failed.store(true, Ordering::Relaxed);
+                eprintln!("seed {seed}: {text}");
+            }
         }
         if seed % 1000 == 999 {
             eprintln!("up to seed {seed}");
@@ -78,7 +91,7 @@ fn work(next: &AtomicU64, end: u64, failed: &AtomicBool) {
 }
 
 /// A seed on a thread of its own, so that one that never ends, or panics, is a failure like any other.
-fn guarded(seed: u64) -> Result<(), String> {
+fn guarded(seed: u64) -> Result<Ending, String> {
     let (says, hears) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || drop(says.send(case::check(seed))));
     let again = format!("again: cargo xtask simulate --seeds 1 --start {seed}");

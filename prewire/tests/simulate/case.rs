@@ -4,6 +4,7 @@
 use super::generator::{Limits, generate};
 use super::interpreter::{Outcome, interpret};
 use super::plan::{FAILURE, Plan, Trouble};
+use super::program::Program;
 use super::runner::Runner;
 use prewire::{Failed, Fatal, Kernel, Report, RunError, StallClass, TaskId};
 use std::collections::HashMap;
@@ -12,13 +13,32 @@ use std::time::Duration;
 /// Longer than any run may take: the watchdog's ten seconds, and what goes before.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// How a run ended, rightly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ending {
+    /// With the interpreter's result, and nothing went wrong.
+    Right,
+    /// With the interpreter's result in spite of the trouble.
+    RightAllTheSame,
+    /// With the error that the trouble leads to.
+    Error,
+    /// With the interpreter's result, once the hints of errors were followed.
+    RightByHints,
+}
+
 /// Runs the case of a seed.
 ///
 /// # Errors
 /// What is wrong, and the line that runs it again.
-pub(crate) fn check(seed: u64) -> Result<(), String> {
+pub(crate) fn check(seed: u64) -> Result<Ending, String> {
+    check_against(seed, interpret)
+}
+
+/// As [`check`], with another opinion of what a program leaves behind.
+pub(crate) fn check_against(seed: u64, opinion: impl Fn(&Program) -> Outcome) -> Result<Ending, String> {
     let plan = Plan::of(seed);
-    judge(&plan).map_err(|text| format!("{text}\n  {plan:?}\n  again: cargo xtask simulate --seeds 1 --start {seed}"))
+    judge(&plan, opinion)
+        .map_err(|text| format!("{text}\n  {plan:?}\n  again: cargo xtask simulate --seeds 1 --start {seed}"))
 }
 
 fn runner(plan: &Plan, window: u64, heap: u64, edges: u64) -> Runner {
@@ -29,24 +49,29 @@ fn runner(plan: &Plan, window: u64, heap: u64, edges: u64) -> Runner {
     Runner::with(plan.runtime(window, heap, edges), true, lasting)
 }
 
-fn judge(plan: &Plan) -> Result<(), String> {
+fn judge(plan: &Plan, opinion: impl Fn(&Program) -> Outcome) -> Result<Ending, String> {
     let program = plan.program();
-    let expected = interpret(&program);
+    let expected = opinion(&program);
     let (mut window, mut heap, mut edges) = (plan.window as u64, plan.heap, plan.edges);
     let mut hints = 0;
-    let mut runner = loop {
+    let (mut runner, ending) = loop {
         let mut runner = runner(plan, window, heap, edges);
         let failed = match runner.run_and_report(&program) {
             Ok((found, report)) => {
                 passed(plan, &found, &expected, &report)?;
-                break runner;
+                let ending = match plan.trouble {
+                    Trouble::Nothing => Ending::Right,
+                    _ if hints > 0 => Ending::RightByHints,
+                    _ => Ending::RightAllTheSame,
+                };
+                break (runner, ending);
             }
             Err(failed) => failed,
         };
         always(&failed.report)?;
         if plan.trouble != Trouble::SmallRings {
             ended(plan, &failed)?;
-            break runner;
+            break (runner, Ending::Error);
         }
         // Rings that are too small: following the hints makes the program pass.
         let before = (window, heap, edges);
@@ -70,9 +95,12 @@ fn judge(plan: &Plan) -> Result<(), String> {
     let program = generate(plan.seed + 1, Limits { tasks: 20, window: 4 });
     let expected = interpret(&program);
     match runner.run_and_report(&program) {
-        Ok((found, report)) => passed(plan, &found, &expected, &report).map_err(|text| format!("afterwards, {text}")),
-        // A runtime for programs of other rings may have too little heap for this one.
-        Err(failed) if plan.trouble == Trouble::SmallRings && (1..=4).contains(&code(&failed)) => Ok(()),
+        Ok((found, report)) => {
+            passed(plan, &found, &expected, &report).map_err(|text| format!("afterwards, {text}"))?;
+            Ok(ending)
+        }
+        // Rings that suffice for the program before may be too small for this one.
+        Err(failed) if plan.trouble == Trouble::SmallRings && (1..=4).contains(&code(&failed)) => Ok(ending),
         Err(failed) => Err(format!("afterwards, {failed}")),
     }
 }

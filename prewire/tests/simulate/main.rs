@@ -15,9 +15,52 @@ mod runner;
 mod case;
 mod plan;
 
+use case::Ending;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Claims CHIP-171 for its ten thousand seeds.
 #[test]
-fn seeds_end_as_they_should() {
-    for seed in 0..300 {
-        case::check(seed).unwrap_or_else(|text| panic!("{text}"));
+fn ten_thousand_seeds_end_as_they_should() {
+    let (next, endings) = (AtomicU64::new(0), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= 10_000 {
+                        return;
+                    }
+                    let ending = case::check(seed).unwrap_or_else(|text| panic!("seed {seed}: {text}"));
+                    *endings.lock().unwrap().entry(ending).or_insert(0) += 1;
+                }
+            });
+        }
+    });
+    // Seeds that never end in one of these ways would show little.
+    let endings = endings.into_inner().unwrap();
+    for ending in [Ending::Right, Ending::RightAllTheSame, Ending::Error, Ending::RightByHints] {
+        assert!(endings.get(&ending).is_some_and(|&count| count > 500), "{endings:?}");
+    }
+}
+
+/// Claims CHIP-171 for its failures: the seed that a failure prints gives the same failure again.
+#[test]
+fn a_failing_seed_fails_again_in_the_same_way() {
+    // An interpreter that is wrong about one bit of programs of more than a hundred steps.
+    let wrong = |program: &program::Program| {
+        let mut outcome = interpreter::interpret(program);
+        if program.steps.len() > 100 {
+            outcome.external[0][0] ^= 1;
+        }
+        outcome
+    };
+    let failures: Vec<String> = (0..200).filter_map(|seed| case::check_against(seed, wrong).err()).collect();
+    assert!(failures.len() > 5, "{} of 200 seeds have so long a program", failures.len());
+    for failure in &failures {
+        let (_, seed) = failure.rsplit_once("cargo xtask simulate --seeds 1 --start ").expect("the line is printed");
+        let again = case::check_against(seed.parse().unwrap(), wrong);
+        assert_eq!(again.as_ref(), Err(failure));
     }
 }
