@@ -2,6 +2,7 @@
 //!
 //! Every wait ends: when what it waits for comes, when a sibling fails or returns without it, or when the run is over.
 
+use crate::virtual_time;
 use prewire_runtime_core::id::TaskId;
 use prewire_runtime_core::kernel::KernelError;
 use prewire_runtime_core::platform::DispatchPayload;
@@ -137,6 +138,16 @@ fn ended(text: impl Into<String>) -> KernelError {
     KernelError::new(KernelError::CANCELLED, text)
 }
 
+/// Waits for a change, or for a while. A kernel in virtual time hands its baton on instead; `first` says that this is the first time in one call.
+fn sleep<'a, T>(place: &'a Mutex<T>, guard: MutexGuard<'a, T>, changed: &Condvar, first: bool) -> MutexGuard<'a, T> {
+    if !virtual_time::is_by_baton() {
+        return changed.wait_timeout(guard, LOOK).expect(POISON).0;
+    }
+    drop(guard);
+    virtual_time::pass_on(first);
+    place.lock().expect(POISON)
+}
+
 const RUN_OVER: &str = "the run was ended";
 
 impl Member {
@@ -152,6 +163,7 @@ impl Member {
             return Ok(());
         }
         let generation = barrier.generation;
+        let mut first = true;
         loop {
             if barrier.generation != generation {
                 return Ok(());
@@ -168,7 +180,7 @@ impl Member {
                     cohort.task, barrier.ended, cohort.size
                 )));
             }
-            barrier = cohort.passed.wait_timeout(barrier, LOOK).expect(POISON).0;
+            barrier = sleep(&cohort.barrier, barrier, &cohort.passed, std::mem::take(&mut first));
         }
     }
 
@@ -212,7 +224,8 @@ impl Member {
         mut step: impl FnMut(&mut LinkState) -> Option<T>,
     ) -> Result<T, KernelError> {
         let link = &*self.link;
-        let mut state: MutexGuard<'_, LinkState> = link.state.lock().expect(POISON);
+        let mut state = link.state.lock().expect(POISON);
+        let mut first = true;
         loop {
             if is_over() {
                 return Err(ended(RUN_OVER));
@@ -230,7 +243,7 @@ impl Member {
                     self.block, self.cohort.task
                 )));
             }
-            state = link.changed.wait_timeout(state, LOOK).expect(POISON).0;
+            state = sleep(&link.state, state, &link.changed, std::mem::take(&mut first));
         }
     }
 }

@@ -97,11 +97,7 @@ impl<B: RegisterBus> Shared<B> {
                 end_ns,
             });
         }
-        let member = state.aside(token).lock().expect(POISON).member.take();
-        if let Some(member) = member {
-            let failure = result.as_ref().err().map(|error| error.text.as_str());
-            self.cohorts.leave(&member, failure);
-        }
+        self.leave_cohort(payload, result.as_ref().err().map(|error| error.text.as_str()));
         let outcome = self.settle(core, token, result);
         match fault {
             Some(Fault::DamagesConditionCount) => {
@@ -164,6 +160,16 @@ impl<B: RegisterBus> Shared<B> {
             std::thread::sleep(Duration::from_millis(1));
         }
         Err(Box::new(KernelError::new(KernelError::CANCELLED, "the core hung until the run was ended")))
+    }
+
+    /// The running dispatch has returned, and its siblings learn of it, if it has any.
+    pub(crate) fn leave_cohort(&self, payload: &DispatchPayload, failure: Option<&str>) {
+        let state = &self.cores[payload.core.index()];
+        let Some(token) = state.pulse().running else { return };
+        let member = state.aside(token).lock().expect(POISON).member.take();
+        if let Some(member) = member {
+            self.cohorts.leave(&member, failure);
+        }
     }
 
     /// What a core says whose every dispatch fails.

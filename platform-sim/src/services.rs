@@ -5,6 +5,7 @@ use crate::cohort::Member;
 use crate::config::Engine;
 use crate::core::POISON;
 use crate::sim::Shared;
+use crate::virtual_time;
 use prewire_runtime_core::kernel::{Condition, KernelError, KernelServices};
 use prewire_runtime_core::platform::DispatchPayload;
 use std::cell::Cell;
@@ -92,6 +93,9 @@ impl<B: RegisterBus> KernelServices for Shared<B> {
     }
 
     fn relax(&self) {
+        if virtual_time::is_by_baton() {
+            return virtual_time::pass_on(false);
+        }
         let now = Instant::now();
         let (polls, last) = POLLS.get();
         let polls = if last.is_some_and(|last| now.duration_since(last) < FORGET) { polls } else { 0 };

@@ -11,6 +11,7 @@
 
 mod actors;
 mod audit;
+mod baton;
 mod cores;
 mod cost;
 mod events;
@@ -19,6 +20,8 @@ mod platform;
 mod random;
 mod sim;
 mod world;
+
+pub(crate) use baton::{is_by_baton, pass_on};
 
 pub use actors::{Actors, Injection, Stepped};
 pub use cost::{Shape, model_ns};

@@ -1,6 +1,7 @@
 //! The chip in virtual time as the engine sees it: every call costs the scheduler instance that makes it what it costs on the chip.
 
 use super::VirtualSim;
+use crate::core::POISON;
 use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::{Condition as CompletionCondition, KernelSet};
@@ -15,6 +16,11 @@ impl Platform for VirtualSim {
     }
 
     unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> bool {
+        if payload.concurrent {
+            let shared = &self.sim.shared;
+            let mut aside = shared.cores[core.index()].aside(token).lock().expect(POISON);
+            aside.member = Some(shared.cohorts.join(payload));
+        }
         self.world().dispatch(core, token, payload);
         false
     }
@@ -63,7 +69,7 @@ impl Platform for VirtualSim {
     }
 
     fn runs_concurrently(&self) -> bool {
-        false
+        true
     }
 
     fn charge_release(&self) {
@@ -91,6 +97,8 @@ impl Platform for VirtualSim {
 
     fn cancel(&self, run: u32) {
         self.sim.cancel(run);
+        // Kernels that wait for one another are told, and return.
+        self.go_round();
         self.world().cancel();
     }
 

@@ -1,6 +1,7 @@
 //! The chip in virtual time as its users hold it, and the loop that advances it.
 
 use super::actors::{Actors, Injection};
+use super::baton::{self, Baton};
 use super::cores::Flight;
 use super::cost;
 use super::events::What;
@@ -16,6 +17,7 @@ use prewire_runtime_core::id::{CoreId, KernelId};
 use prewire_runtime_core::kernel::{KernelError, MAX_KERNELS};
 use prewire_runtime_core::memory::OutOfMemory;
 use prewire_runtime_core::port::Condition;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -28,6 +30,10 @@ pub struct VirtualSim {
     world: Mutex<World>,
     /// How long kernels last that do not last as long as their arguments say.
     times: Mutex<Vec<Option<u64>>>,
+    /// What kernels run by that wait for one another.
+    baton: Arc<Baton>,
+    /// What such kernels came to, by core, from their return to the end of their dispatch.
+    together: Mutex<BTreeMap<CoreId, baton::Result>>,
 }
 
 impl std::fmt::Debug for VirtualSim {
@@ -43,6 +49,8 @@ impl std::fmt::Debug for VirtualSim {
 enum Due {
     Nothing,
     Compute(usize, Flight),
+    /// Kernels that wait for one another go on.
+    Together,
     Step(usize),
     Watch,
 }
@@ -56,7 +64,13 @@ impl VirtualSim {
         let seed = if let Engine::Virtual { seed } = config.engine { seed } else { 0 };
         let world = World::new(seed, config.chip.latencies, &graph, usize::from(config.chip.cores()));
         let sim = Sim::new(SimConfig { engine: Engine::InlineOnly, ..config }, graph, memory)?;
-        Ok(VirtualSim { sim, world: Mutex::new(world), times: Mutex::new(vec![None; MAX_KERNELS]) })
+        Ok(VirtualSim {
+            sim,
+            world: Mutex::new(world),
+            times: Mutex::new(vec![None; MAX_KERNELS]),
+            baton: Arc::default(),
+            together: Mutex::default(),
+        })
     }
 
     pub(super) fn world(&self) -> MutexGuard<'_, World> {
@@ -148,8 +162,13 @@ impl VirtualSim {
                 self.compute(core, flight);
                 true
             }
+            Due::Together => {
+                self.go_round();
+                true
+            }
             Due::Step(instance) => self.step(instance, actors),
             Due::Watch => {
+                self.go_round();
                 let now_ns = self.now_ns();
                 let verdict = actors.check(now_ns);
                 let mut world = self.world();
@@ -167,8 +186,11 @@ impl VirtualSim {
         let Some(what) = world.pop() else { return Due::Nothing };
         match what {
             What::Start { core, serial } if world.cores[core].serial == serial => {
-                self.start(&mut world, core);
-                Due::Nothing
+                if self.start(&mut world, core) {
+                    Due::Together
+                } else {
+                    Due::Nothing
+                }
             }
             What::End { core, serial } if world.cores[core].serial == serial => {
                 let flight = world.cores[core].running.expect("what ends has run");
@@ -221,8 +243,20 @@ impl VirtualSim {
         stepped.worked
     }
 
-    /// A kernel starts: from here on it is known when it ends.
-    fn start(&self, world: &mut World, core: usize) {
+    /// Kernels that wait for one another go on as far as they can. One that has returned ends when its time is over.
+    pub(super) fn go_round(&self) {
+        for (core, result) in self.baton.go_round() {
+            let mut world = self.world();
+            let flight = world.cores[core.index()].running.expect("what returns has run");
+            let over_ns = flight.start_ns.saturating_add(self.duration_ns(&flight));
+            let left_ns = over_ns.saturating_sub(world.now_ns);
+            world.end_in(core.index(), Some(left_ns));
+            self.together.lock().expect(POISON).insert(core, result);
+        }
+    }
+
+    /// A kernel starts: from here on it is known when it ends, unless it waits for others. True if it does.
+    fn start(&self, world: &mut World, core: usize) -> bool {
         let shared = &self.sim.shared;
         let id = CoreId(core as u16);
         let fault = shared.fault(id);
@@ -235,14 +269,19 @@ impl VirtualSim {
             world.answer(core, Condition::Finished(last), 0);
         }
         world.answer(core, Condition::Started(flight.token), 0);
+        let runs = !world.cancelled && !matches!(fault, Some(Fault::Hangs | Fault::Fails(_)));
+        if flight.payload.concurrent && runs {
+            // SAFETY: a run began, and the payload's arguments are valid until the end has been seen.
+            unsafe { self.baton.enter(shared, &flight.payload) };
+            return true;
+        }
         let duration_ns = match fault {
             _ if world.cancelled => Some(0),
             Some(Fault::Hangs) => None,
-            Some(Fault::Slow(time)) => Some(self.duration_ns(&flight).saturating_add(time.as_nanos() as u64)),
-            Some(Fault::SlowBy(times)) => Some(self.duration_ns(&flight).saturating_mul(u64::from(times))),
             _ => Some(self.duration_ns(&flight)),
         };
         world.end_in(core, duration_ns);
+        false
     }
 
     fn duration_ns(&self, flight: &Flight) -> u64 {
@@ -250,7 +289,13 @@ impl VirtualSim {
         let fixed = self.times.lock().expect(POISON).get(payload.kernel.index()).copied().flatten();
         let chip = &self.sim.shared.chip;
         // SAFETY: the payload's arguments are valid until its end has been seen.
-        fixed.unwrap_or_else(|| unsafe { cost::of_payload(&chip.rates, chip.kind_of(payload.core), payload) })
+        let plain =
+            fixed.unwrap_or_else(|| unsafe { cost::of_payload(&chip.rates, chip.kind_of(payload.core), payload) });
+        match self.sim.shared.fault(payload.core) {
+            Some(Fault::Slow(time)) => plain.saturating_add(time.as_nanos() as u64),
+            Some(Fault::SlowBy(times)) => plain.saturating_mul(u64::from(times)),
+            _ => plain,
+        }
     }
 
     /// A kernel ends: it computes, and says so.
@@ -259,12 +304,16 @@ impl VirtualSim {
         let (id, token, payload) = (CoreId(core as u16), flight.token, &flight.payload);
         let fault = shared.fault(id);
         let cancelled = self.world().cancelled;
+        let ran = self.together.lock().expect(POISON).remove(&id);
         let result = match fault {
+            _ if let Some(result) = ran => result,
             _ if cancelled => Err(Box::new(KernelError::new(KernelError::CANCELLED, "the run was ended"))),
             Some(Fault::Fails(code)) => Err(shared.failing(id, code)),
             // SAFETY: a run began, and the payload's arguments are valid until the end has been seen.
             _ => unsafe { shared.call(payload) },
         };
+        // One that ran with others has left them already.
+        shared.leave_cohort(payload, result.as_ref().err().map(|error| error.text.as_str()));
         let outcome = shared.settle(id, token, result);
         let state = &shared.cores[core];
         match fault {

@@ -42,9 +42,9 @@ pub(crate) fn check_against(seed: u64, opinion: impl Fn(&Program) -> Outcome) ->
 }
 
 fn runner(plan: &Plan, window: u64, heap: u64, edges: u64) -> Runner {
-    let lasting = |kernel: Kernel| match plan.lasting {
-        Some(time) => kernel.never_waits().lasting(time),
-        None => kernel.never_waits(),
+    let lasting = |kernel: Kernel| {
+        let kernel = if plan.may_wait { kernel } else { kernel.never_waits() };
+        plan.lasting.map_or(kernel.clone(), |time| kernel.lasting(time))
     };
     Runner::with(plan.runtime(window, heap, edges), true, lasting)
 }

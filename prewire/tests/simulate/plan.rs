@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) lasting: Option<Duration>,
     /// Whether idle schedulers sleep until a bell rings.
     pub(crate) sleeping: bool,
+    /// Whether nothing is known about the kernels' waiting for one another, so that the blocks of gangs get threads.
+    pub(crate) may_wait: bool,
     /// Whether the graph is recorded, which keeps finished tasks as long as there is room.
     pub(crate) recorded: bool,
     pub(crate) trouble: Trouble,
@@ -88,6 +90,7 @@ impl Plan {
             lasting,
             sleeping: random.percent(50),
             recorded: random.percent(50),
+            may_wait: random.percent(20),
             trouble,
         }
     }
