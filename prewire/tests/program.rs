@@ -87,6 +87,35 @@ fn workloads_pass_and_report() {
     }
 }
 
+/// In virtual time the report says how good the schedule was, and one seed gives one output, trace included.
+#[test]
+fn virtual_time_gives_the_same_bytes_again() {
+    let (path, other) = (temporary("virtual.json"), temporary("virtual-again.json"));
+    let run = |seed: &str, path: &Path| {
+        let machine = ["--engine", "virtual", "--clusters", "8", "--schedulers", "2", "--seed", seed];
+        let mut command = prewire(&["run", "cholesky", "--size", "96", "--tile", "16", "--trace"]);
+        let (code, stdout, stderr) = output(command.arg(path).args(machine));
+        assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
+        let trace = std::fs::read(path).expect("it was written");
+        std::fs::remove_file(path).expect("it was written");
+        // The last line names the file.
+        let said = stdout.lines().filter(|line| !line.starts_with("trace")).collect::<Vec<_>>().join("\n");
+        (said, trace)
+    };
+    let (said, trace) = run("3", &path);
+    for expected in ["PASS", "8 clusters", "engine virtual, seed 3", "bound ", "overhead    AIC ", "either "] {
+        assert!(said.contains(expected), "no '{expected}' in\n{said}");
+    }
+    assert_eq!(run("3", &other), (said, trace.clone()));
+    assert_ne!(run("4", &other).1, trace);
+
+    let graph = recorded("benchmark_bgemm.Case0");
+    let replays = [(); 2].map(|()| replay(&graph, &["--engine", "virtual", "--seed", "5", "--platform", "a5"]));
+    assert_eq!(replays[0].0, 0, "{}", replays[0].2);
+    assert!(replays[0].1.contains("bound ") && replays[0].1.contains("seed 5"), "{}", replays[0].1);
+    assert_eq!(replays[0], replays[1]);
+}
+
 #[test]
 fn a_trace_is_written_and_names_the_kernels() {
     let path = temporary("trace.json");

@@ -64,3 +64,33 @@ pub(super) unsafe fn of_payload(rates: &Rates, kind: CoreKind, payload: &Dispatc
     });
     model_ns(rates, kind, shapes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATES: Rates =
+        Rates { cube_multiply_adds_per_ns: 1000.0, vector_operations_per_ns: 10.0, memory_bytes_per_ns: 4.0 };
+
+    fn shape(tag: ArgumentTag, elements: u32) -> Shape {
+        Shape { tag, elements: f64::from(elements), element_bytes: 2.0 }
+    }
+
+    #[test]
+    fn the_longer_of_moving_and_computing_counts() {
+        use ArgumentTag::{InOut, Input, Output};
+        let time = |kind, shapes: &[Shape]| model_ns(&RATES, kind, shapes.iter().copied());
+        // 100 x 80 by 80 x 60: 480 000 multiply-adds in 480 ns, and 2 bytes of 8000 + 4800 + 6000 elements in 9400 ns.
+        let product = [shape(Input, 8000), shape(Input, 4800), shape(Output, 6000)];
+        assert_eq!(time(CoreKind::Cube, &product), 9400);
+        let fast_memory = Rates { memory_bytes_per_ns: 1000.0, ..RATES };
+        assert_eq!(model_ns(&fast_memory, CoreKind::Cube, product.into_iter()), 480);
+        // A small input beside the two large ones changes the bytes only, wherever it stands.
+        let with_bias = [shape(Input, 8), product[0], product[1], product[2]];
+        assert_eq!(time(CoreKind::Cube, &with_bias), 9404);
+        // What is read and written passes twice; a vector core does one operation for each element.
+        assert_eq!(time(CoreKind::Vector, &[shape(InOut, 100)]), 100);
+        assert_eq!(model_ns(&fast_memory, CoreKind::Vector, [shape(InOut, 100)].into_iter()), 10);
+        assert_eq!(time(CoreKind::Vector, &[]), LEAST_NS);
+    }
+}
