@@ -56,12 +56,13 @@ fn quality(report: &Report, output: &mut Output) -> Result<(), Failure> {
     output.row(
         "bound",
         format_args!(
-            "{}: the longest chain takes {}, the work {} AIC, {} AIV; the makespan is {:.1} % above",
+            "{}: the longest chain takes {}, the work {} AIC, {} AIV; the makespan is {:.1} % above; submitting takes {}",
             ns(quality.bound_ns()),
             ns(quality.critical_path_ns),
             ns(quality.work_ns[0]),
             ns(quality.work_ns[1]),
             100.0 * (quality.makespan_ns as f64 / quality.bound_ns().max(1) as f64 - 1.0),
+            ns(report.tasks * report.chip.latencies.submit_ns),
         ),
     )?;
     let overhead = quality.overhead;

@@ -43,8 +43,12 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// In virtual time, the orchestrator has worked for as long as a submit takes, and others have gone on meanwhile.
     #[inline]
+    pub(super) fn is_virtual(&self) -> bool {
+        self.everybody.is_some()
+    }
+
+    /// In virtual time, the orchestrator has worked for as long as a submit takes, and others have gone on meanwhile.
     pub(super) fn charge_submit(&mut self) {
         if let Some(everybody) = &mut self.everybody {
             everybody.charge_submit();
@@ -52,7 +56,6 @@ impl<'a> Caller<'a> {
     }
 
     /// In virtual time, others see what the orchestrator did.
-    #[inline]
     pub(super) fn show(&mut self) {
         if let Some(everybody) = &mut self.everybody {
             everybody.show();

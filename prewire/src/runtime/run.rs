@@ -27,6 +27,14 @@ impl<'r> Run<'r> {
     /// [`SubmitError::Refused`] if an argument is wrong: nothing was done, and the run goes on. [`SubmitError::Fatal`] if the run has ended.
     #[inline]
     pub fn submit(&mut self, task: &Task<'_>) -> Result<Submitted<'_>, SubmitError> {
+        if self.caller.is_virtual() {
+            return self.submit_in_virtual_time(task);
+        }
+        self.orchestrator.submit(task, &mut self.caller)
+    }
+
+    #[cold]
+    fn submit_in_virtual_time(&mut self, task: &Task<'_>) -> Result<Submitted<'_>, SubmitError> {
         self.caller.charge_submit();
         let submitted = self.orchestrator.submit(task, &mut self.caller);
         self.caller.show();
@@ -38,6 +46,7 @@ impl<'r> Run<'r> {
     /// # Errors
     /// As [`Run::submit`].
     pub fn allocate(&mut self, tensors: &[NewTensor]) -> Result<Submitted<'_>, SubmitError> {
+        self.caller.charge_submit();
         self.orchestrator.allocate(tensors, &mut self.caller)
     }
 
