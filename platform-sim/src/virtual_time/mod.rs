@@ -10,6 +10,7 @@
 //! first round that can see something new.
 
 mod actors;
+mod advance;
 mod audit;
 mod baton;
 mod cores;
