@@ -170,7 +170,7 @@ fn two_gangs_of_more_than_half_the_chip_never_hold_half_each() {
     }
 }
 
-/// Claims CHIP-094 (on threads: nothing is starved; the figure in task lengths is virtual time's).
+/// Claims CHIP-094 (on threads: nothing is starved; `virtual_fairness.rs` has the figure in task lengths).
 #[test]
 fn a_gang_is_not_starved_and_does_not_starve() {
     for engine in ENGINES {

@@ -89,7 +89,7 @@ fn a_stuck_task_is_reported_in_time() {
     }
 }
 
-/// Claims CHIP-134 (on threads; a pre-loaded task's clock in virtual time comes with that engine).
+/// Claims CHIP-134 (on threads; `virtual_fairness.rs` has the row's own figures in virtual time).
 #[test]
 fn the_clock_of_a_task_starts_when_its_core_starts_it() {
     let mut runtime =

@@ -24,6 +24,18 @@ enum Due {
 }
 
 impl VirtualSim {
+    /// The next event, if there is one within this time; otherwise the time passes. True if it achieved something for the run.
+    pub fn advance_within(&self, for_ns: u64, actors: &mut dyn Actors) -> bool {
+        let mut world = self.world();
+        let until_ns = world.now_ns + for_ns;
+        if world.next_ns().is_none_or(|next_ns| next_ns > until_ns) {
+            world.now_ns = until_ns;
+            return false;
+        }
+        drop(world);
+        self.advance(actors)
+    }
+
     /// The next event. True if it achieved something for the run.
     pub fn advance(&self, actors: &mut dyn Actors) -> bool {
         match self.next_due() {

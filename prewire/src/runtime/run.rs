@@ -7,6 +7,8 @@ use prewire_runtime_core::error::{Refusal, SubmitError};
 use prewire_runtime_core::kernel::Element;
 use prewire_runtime_core::task::{NewTensor, Scalar, Task};
 use prewire_runtime_core::tensor::Tensor;
+use prewire_runtime_core::waiting::Blocking;
+use std::time::Duration;
 
 /// The run that an orchestration builds. Results mean what they would mean if every task ran at its submit, one after the other.
 #[derive(Debug)]
@@ -14,11 +16,12 @@ pub struct Run<'r> {
     orchestrator: &'r mut Orchestrator,
     caller: Caller<'r>,
     chip: &'r ChipSpec,
+    begun_ns: u64,
 }
 
 impl<'r> Run<'r> {
     pub(super) fn new(orchestrator: &'r mut Orchestrator, caller: Caller<'r>, chip: &'r ChipSpec) -> Self {
-        Run { orchestrator, caller, chip }
+        Run { begun_ns: caller.now_ns(), orchestrator, caller, chip }
     }
 
     /// Submits a task. Waits while there is no room for it.
@@ -124,6 +127,11 @@ impl<'r> Run<'r> {
     /// Ends the run with code 9 and the caller's text. Every later call returns the same.
     pub fn fail(&mut self, text: impl Into<String>) -> SubmitError {
         self.orchestrator.fail(text)
+    }
+
+    /// How long the run has gone on, by the clock of the platform.
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.caller.now_ns() - self.begun_ns)
     }
 
     /// Clusters of the chip: the most blocks of a gang of cube or cluster tasks.

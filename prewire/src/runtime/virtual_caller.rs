@@ -11,7 +11,14 @@ pub(super) struct VirtualCaller<'a> {
     submit_ns: u64,
     /// Whether the others know what the orchestrator did before it began to wait.
     shown: bool,
+    /// Rounds of waiting in a row.
+    rounds: u32,
 }
+
+/// Whoever waits looks again after this time, if nothing happens before; after many rounds less and less often.
+const ROUND_NS: u64 = 1_000;
+const SHORT_ROUNDS: u32 = 100;
+const MOST_DOUBLINGS: u32 = 10;
 
 struct Everybody<'a>(&'a Machine<VirtualSim>);
 
@@ -45,6 +52,7 @@ impl<'a> VirtualCaller<'a> {
             submit_ns: machine.platform.chip().latencies.submit_ns,
             everybody: Everybody(machine),
             shown: false,
+            rounds: 0,
         }
     }
 
@@ -58,7 +66,7 @@ impl<'a> VirtualCaller<'a> {
     }
 
     pub(super) fn charge_submit(&mut self) {
-        self.shown = false;
+        self.done();
         self.sim().orchestrator_works(self.submit_ns, &mut self.everybody);
     }
 
@@ -70,9 +78,11 @@ impl<'a> VirtualCaller<'a> {
     /// The orchestrator goes on.
     pub(super) fn done(&mut self) {
         self.shown = false;
+        self.rounds = 0;
     }
 
-    /// Others go on by one event, so that the wait ends at the moment at which what it waits for happens.
+    /// Others go on by one event, so that the wait ends at the moment at which what it waits for happens; or, where nothing happens, time goes on for a
+    /// while.
     pub(super) fn round(&mut self, look: &mut dyn FnMut() -> bool) -> bool {
         if !self.shown {
             self.show();
@@ -81,6 +91,8 @@ impl<'a> VirtualCaller<'a> {
             }
         }
         // There may be something to look at that does not help, so time goes on all the same.
-        self.advance()
+        let doublings = self.rounds.saturating_sub(SHORT_ROUNDS).min(MOST_DOUBLINGS);
+        self.rounds = self.rounds.saturating_add(1);
+        self.sim().advance_within(ROUND_NS << doublings, &mut self.everybody)
     }
 }
