@@ -82,17 +82,17 @@ impl TensorArgument {
     #[inline]
     pub(crate) unsafe fn write(place: *mut TensorArgument, tensor: &Tensor, tag: ArgumentTag) {
         // SAFETY: by contract; a field of what may be written.
-        unsafe { (&raw mut (*place).address).write(tensor.address()) };
+        unsafe { (*place).address = tensor.address() };
         // SAFETY: as above.
-        unsafe { (&raw mut (*place).start).write(tensor.start()) };
+        unsafe { (*place).start = tensor.start() };
         // SAFETY: as above.
-        unsafe { (&raw mut (*place).layout).write(*tensor.layout()) };
+        unsafe { (*place).layout = *tensor.layout() };
         // SAFETY: as above.
-        unsafe { (&raw mut (*place).tag).write(tag) };
+        unsafe { (*place).tag = tag };
         // SAFETY: as above.
-        unsafe { (&raw mut (*place).flags).write(0) };
+        unsafe { (*place).flags = 0 };
         // SAFETY: as above.
-        unsafe { (&raw mut (*place).spare).write(0) };
+        unsafe { (*place).spare = 0 };
     }
 
     /// The address of the buffer's first byte.
