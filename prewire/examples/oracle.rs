@@ -21,7 +21,6 @@ mod lost;
 mod program;
 #[path = "../tests/oracle/random.rs"]
 mod random;
-#[allow(dead_code, reason = "the simulation uses other parts of it")]
 #[path = "../tests/oracle/runner.rs"]
 mod runner;
 #[path = "../tests/oracle/shrink.rs"]

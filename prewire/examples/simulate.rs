@@ -4,18 +4,17 @@
 
 #[path = "../tests/simulate/case.rs"]
 mod case;
-#[path = "../tests/oracle/generator.rs"]
+#[path = "../tests/simulate/generator.rs"]
 mod generator;
-#[path = "../tests/oracle/interpreter.rs"]
+#[path = "../tests/simulate/interpreter.rs"]
 mod interpreter;
 #[path = "../tests/simulate/plan.rs"]
 mod plan;
-#[path = "../tests/oracle/program.rs"]
+#[path = "../tests/simulate/program.rs"]
 mod program;
 #[path = "../tests/oracle/random.rs"]
 mod random;
-#[allow(dead_code, reason = "the oracle uses other parts of it")]
-#[path = "../tests/oracle/runner.rs"]
+#[path = "../tests/simulate/runner.rs"]
 mod runner;
 
 use case::Ending;

@@ -12,7 +12,6 @@ mod kernel;
 mod lost;
 mod program;
 mod random;
-#[allow(dead_code, reason = "the simulation uses other parts of it")]
 mod runner;
 mod shrink;
 
@@ -50,12 +49,6 @@ fn five_hundred_programs_on_threads() {
     five_hundred_programs(Engine::Threads);
 }
 
-/// Claims CHIP-025 for virtual time.
-#[test]
-fn five_hundred_programs_in_virtual_time() {
-    five_hundred_programs(Engine::Virtual { seed: 25 });
-}
-
 /// Three hundred other programs, each on both chips and both engines, with rings that hardly hold them and with rings of the default sizes.
 #[test]
 fn three_hundred_programs_with_tiny_and_large_rings() {
@@ -66,43 +59,6 @@ fn three_hundred_programs_with_tiny_and_large_rings() {
                 for window in [4, 0] {
                     bench.check(seed, 40, Machine { chip, engine, window }).unwrap_or_else(|text| panic!("{text}"));
                 }
-            }
-        }
-    }
-}
-
-/// Claims CHIP-160.
-#[test]
-fn the_engines_agree() {
-    let engines = [Engine::Inline, Engine::Threads, Engine::Virtual { seed: 160 }];
-    let mut runners: Vec<_> = engines
-        .into_iter()
-        .flat_map(|engine| (1..=3).map(move |schedulers| (engine, schedulers)))
-        .map(|(engine, schedulers)| {
-            let builder = prewire::Runtime::builder().clusters(3).threads(schedulers + 1).engine(engine);
-            let runtime = builder.record_graph(true).build().unwrap();
-            (engine, schedulers, runner::Runner::with(runtime, true, prewire::Kernel::never_waits))
-        })
-        .collect();
-    let limits = Machine { chip: Chip::A2a3, engine: Engine::Inline, window: 0 }.limits(100);
-    for seed in 0..200 {
-        let mut program = generator::generate(seed, limits);
-        // Behind an access tasks that have ended are taken back, and which have is a matter of timing; so then are the edges to them.
-        program.steps.retain(|step| !matches!(step, program::Step::Get { .. } | program::Step::Set { .. }));
-        let expected = interpreter::interpret(&program);
-        let mut first = None;
-        for (engine, schedulers, runner) in &mut runners {
-            let context = || format!("seed {seed}, {engine:?}, {schedulers} schedulers");
-            let ran = runner.run_and_report(&program);
-            let (found, report) = ran.unwrap_or_else(|failed| panic!("{}: {failed}", context()));
-            assert_eq!(found, expected, "{}", context());
-            let mut edges = report.graph.unwrap().edges;
-            // An allocation is over when it is made, so a dependency that names one orders nothing, and is gone with the allocation.
-            edges.retain(|edge| edge.argument.is_some() || !edge.producer.is_allocation());
-            let found = (report.tasks, report.completed, edges);
-            match &first {
-                None => first = Some(found),
-                Some(first) => assert!(&found == first, "{}: other tasks or edges", context()),
             }
         }
     }
