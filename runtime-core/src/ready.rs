@@ -83,7 +83,11 @@ impl ReadyRing {
                 }
                 match self.tail.compare_exchange_weak(position, position + 1, Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => {
-                        if !cfg!(prewire_mutation = "ready_push_without_fence") {
+                        // A real fence would publish what is in the slot as well, so the mutation that asks whether the store does goes without.
+                        if !cfg!(any(
+                            prewire_mutation = "ready_push_without_fence",
+                            prewire_mutation = "ready_publish_relaxed"
+                        )) {
                             fence_behind_rmw();
                         }
                         cell.store(word((position + 1) & ROUND, slot.0), publish);
