@@ -132,7 +132,8 @@ impl InFlight {
     /// Whether a dispatch may be pre-loaded: something runs, has started, and nothing waits behind it.
     #[inline]
     pub const fn can_preload(&self) -> bool {
-        self.running.is_some() && self.started && self.preloaded.is_none()
+        let started = self.started || cfg!(prewire_mutation = "preload_before_start");
+        self.running.is_some() && started && self.preloaded.is_none()
     }
 
     /// Takes in a new dispatch.
@@ -165,7 +166,10 @@ impl InFlight {
                 *self = InFlight { running: Some(token), preloaded: None, started: true };
                 Transition::Promoted
             }
-            Condition::Finished(token) if self.running == Some(token) && self.preloaded.is_none() => {
+            Condition::Finished(token)
+                if self.running == Some(token)
+                    && (self.preloaded.is_none() || cfg!(prewire_mutation = "end_hides_preloaded")) =>
+            {
                 *self = InFlight::default();
                 Transition::RunningEnded
             }

@@ -9,6 +9,7 @@ mod inbox;
 mod latch;
 mod parking;
 mod pending;
+mod port;
 mod ready;
 mod slots;
 mod walker;
