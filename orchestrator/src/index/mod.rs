@@ -82,7 +82,7 @@ impl Index {
     /// # Panics
     ///
     /// More tensors are probed than [`IndexOptions::arguments`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn probe(&mut self, tensor: &Tensor, access: Access, argument: usize, findings: &mut impl Findings) {
         each!(&mut self.inference, inference => inference.probe(tensor, access, argument, findings));
     }

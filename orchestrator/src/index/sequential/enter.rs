@@ -62,6 +62,7 @@ impl Sequential {
     }
 
     /// Adds a reader to an entry, unless the task already is its writer or its newest reader.
+    #[inline]
     fn read(&mut self, slot: u32, entry: u32) {
         let listed = &self.store.entries[entry];
         let head = listed.readers;

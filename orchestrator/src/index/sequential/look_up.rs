@@ -15,7 +15,7 @@ impl Sequential {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(in crate::index) fn probe(
         &mut self,
         tensor: &Tensor,
@@ -61,7 +61,7 @@ impl Sequential {
         self.probes.push(probe);
     }
 
-    #[inline]
+    #[inline(always)]
     fn report(&self, entry: u32, covered: bool, access: Access, argument: usize, findings: &mut impl Findings) {
         let listed = &self.store.entries[entry];
         let overwritten = covered && access == Access::Overwrite;
