@@ -15,7 +15,7 @@ use prewire_runtime_core::task::{Argument, Task};
 use prewire_runtime_core::tensor::{ArgumentTag, Tensor};
 
 /// How many tasks ahead lines are asked for: far enough that they are there in time.
-const AHEAD: usize = 8;
+const AHEAD: u64 = 8;
 const LINE_BYTES: usize = 64;
 /// Four to a line.
 const EDGES_AHEAD: usize = 20;
@@ -28,7 +28,7 @@ impl Orchestrator {
         let first_unit = self.rings.get_mut(self.ring).take_arguments(plan.units());
         let (id, slot) = self.make_task(plan, first_unit);
         self.write_arguments(task, first_unit);
-        self.prefetch_next(slot, first_unit, plan.units());
+        self.prefetch_next(plan.units());
         if plan.has_extra() {
             self.write_extra(task, plan, slot);
         }
@@ -135,15 +135,14 @@ impl Orchestrator {
 
     /// Takes the lines that the tasks behind this one will most likely write out of the hands of whoever ran their last users.
     #[inline]
-    fn prefetch_next(&self, slot: SlotIndex, first_unit: u32, units: u32) {
-        let place: *const Slot = self.graph.slots.get(slot);
-        let ahead = place.wrapping_add(AHEAD);
-        prefetch_for_write(ahead);
-        prefetch_for_write(ahead.cast::<u8>().wrapping_add(LINE_BYTES));
+    fn prefetch_next(&self, units: u32) {
+        let ring = self.rings.get(self.ring);
+        let slot: *const Slot = self.graph.slots.get(ring.likely_slot(AHEAD));
+        prefetch_for_write(slot);
+        prefetch_for_write(slot.cast::<u8>().wrapping_add(LINE_BYTES));
         // As many lines as this task has taken, each once if the next ones are like it.
-        let arguments = self.graph.arguments.pointer(first_unit).wrapping_add(AHEAD * units as usize);
-        for unit in 0..units as usize {
-            prefetch_for_write(arguments.wrapping_add(unit));
+        for unit in 0..units {
+            prefetch_for_write(self.graph.arguments.pointer(ring.likely_unit((AHEAD as u32 - 1) * units + unit)));
         }
     }
 
