@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub struct RunState {
     word: CachePadded<AtomicU64>,
     orchestration_done: AtomicBool,
-    submitted: AtomicU64,
+    submitted: CachePadded<AtomicU64>,
     record: Mutex<Record>,
 }
 
@@ -30,7 +30,7 @@ impl Default for RunState {
         RunState {
             word: CachePadded::new(AtomicU64::new(0)),
             orchestration_done: AtomicBool::new(false),
-            submitted: AtomicU64::new(0),
+            submitted: CachePadded::new(AtomicU64::new(0)),
             record: Mutex::new(Record::default()),
         }
     }

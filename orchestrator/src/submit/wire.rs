@@ -14,6 +14,9 @@ use prewire_runtime_core::sync::prefetch_for_write;
 use prewire_runtime_core::task::{Argument, Task};
 use prewire_runtime_core::tensor::{ArgumentTag, Tensor};
 
+/// After so many submits others are told how many there are, so that they know how far behind they are.
+const SUBMITS_TOLD: u64 = 32;
+
 /// How many tasks ahead lines are asked for: far enough that they are there in time.
 const AHEAD: u64 = 8;
 const LINE_BYTES: usize = 64;
@@ -35,6 +38,9 @@ impl Orchestrator {
         let ordinal = self.ordinal;
         self.ordinal += 1;
         self.tasks += 1;
+        if self.tasks.is_multiple_of(SUBMITS_TOLD) {
+            self.publish_submitted();
+        }
         if plan.overwrites {
             self.note_overwritten(task, plan);
         }

@@ -1,6 +1,6 @@
 //! The platform and the scheduler instances that drive it, whichever platform it is.
 
-use super::pace::{ENOUGH, Pace};
+use super::pace::{FAR, NEAR, Pace};
 use super::shared::Shared;
 use prewire_platform_sim::{Execution, Fault, Sim, VirtualSim};
 use prewire_runtime_core::error::StallReport;
@@ -166,8 +166,8 @@ impl<P: Simulated> Drive for Machine<P> {
                 Step::Worked => {
                     worked = true;
                     let achieved = scheduler.completed() - before;
-                    if achieved < ENOUGH && scheduler.is_quiet() {
-                        pace.pause(achieved, || shared.is_awaited());
+                    if scheduler.is_quiet() && shared.tasks_behind() < NEAR {
+                        pace.pause(achieved, || shared.is_awaited() || shared.tasks_behind() >= FAR);
                     }
                 }
                 Step::Idle { must_poll: polling, .. } => {

@@ -2,20 +2,21 @@
 //!
 //! Two processors pass a cache line between them in the time of a whole small task, and ask for the lines behind it as well. An instance that runs right behind
 //! the orchestrator takes from it, task after task, the very lines that it is writing: the queue's, the slot's, the arguments'. Some tasks behind, both
-//! work out of their own caches, on lines that were passed on in bulk. So an instance that found few and small tasks, with nothing running on its cores,
-//! waits a moment for more; the moment grows while there is more each time, is short again once there was nothing, and is over at once when the
-//! caller waits for anything.
+//! work out of their own caches, on lines that were passed on in bulk. So an instance that has come near, with small tasks and nothing running on its
+//! cores, waits a moment until it is far enough behind; the moment grows while there is more each time, is short again once there was nothing, and is
+//! over at once when the caller waits for anything.
 
 use std::time::{Duration, Instant};
 
-/// Tasks achieved in one step from which on the instance is far enough behind.
-pub(super) const ENOUGH: u64 = 24;
+/// Fewer tasks behind the orchestrator than this an instance is too near, and this many behind it is far enough.
+pub(super) const NEAR: u64 = 128;
+pub(super) const FAR: u64 = 512;
 /// Tasks that take longer, on average, are not held up for the sake of a cache line.
 const SMALL: Duration = Duration::from_micros(1);
 /// An idle core waits for a task no longer than this while tasks come slowly.
 const SHORTEST: Duration = Duration::from_micros(1);
 /// Longer pauses gained little on a machine that passes a line on in 30 to 170 ns; shorter ones cost up to a tenth.
-const LONGEST: Duration = Duration::from_micros(32);
+const LONGEST: Duration = Duration::from_micros(64);
 
 /// How long the next pause is.
 #[derive(Debug)]
@@ -32,8 +33,8 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Waits a moment behind a step that achieved little, unless that took long. `is_awaited` ends the wait.
-    pub(super) fn pause(&mut self, achieved: u64, is_awaited: impl Fn() -> bool) {
+    /// Waits a moment behind a step that achieved something, unless that took long. `is_over` ends the wait.
+    pub(super) fn pause(&mut self, achieved: u64, is_over: impl Fn() -> bool) {
         let begin = Instant::now();
         let worked = self.resumed.map_or(Duration::ZERO, |resumed| begin - resumed);
         if worked > SMALL * achieved.max(1) as u32 {
@@ -42,7 +43,7 @@ impl Pace {
             return;
         }
         let mut now = begin;
-        while !is_awaited() && now - begin < self.next {
+        while !is_over() && now - begin < self.next {
             std::hint::spin_loop();
             now = Instant::now();
         }

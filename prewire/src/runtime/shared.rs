@@ -73,6 +73,11 @@ impl Shared {
         self.awaited.load(Ordering::Relaxed)
     }
 
+    /// How many submitted tasks are not over, as far as the parties have said.
+    pub(super) fn tasks_behind(&self) -> u64 {
+        self.graph.run.submitted().saturating_sub(self.graph.completed())
+    }
+
     /// Whether everything submitted has been retired and no more comes.
     pub(super) fn is_complete(&self) -> bool {
         self.graph.run.orchestration_done() && self.graph.completed() == self.graph.run.submitted()
