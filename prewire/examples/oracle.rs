@@ -7,6 +7,8 @@
 
 #[path = "../tests/oracle/cases.rs"]
 mod cases;
+#[path = "../tests/oracle/difference.rs"]
+mod difference;
 #[path = "../tests/oracle/generator.rs"]
 mod generator;
 #[path = "../tests/oracle/interpreter.rs"]

@@ -4,17 +4,23 @@
 
 #[path = "../tests/simulate/case.rs"]
 mod case;
-#[path = "../tests/simulate/generator.rs"]
+#[path = "../tests/oracle/difference.rs"]
+mod difference;
+#[path = "../tests/oracle/generator.rs"]
 mod generator;
-#[path = "../tests/simulate/interpreter.rs"]
+#[path = "../tests/oracle/interpreter.rs"]
 mod interpreter;
+#[path = "../tests/oracle/kernel.rs"]
+mod kernel;
+#[path = "../tests/oracle/lost.rs"]
+mod lost;
 #[path = "../tests/simulate/plan.rs"]
 mod plan;
-#[path = "../tests/simulate/program.rs"]
+#[path = "../tests/oracle/program.rs"]
 mod program;
 #[path = "../tests/oracle/random.rs"]
 mod random;
-#[path = "../tests/simulate/runner.rs"]
+#[path = "../tests/oracle/runner.rs"]
 mod runner;
 
 use case::Ending;

@@ -1,9 +1,10 @@
 //! One case: a seed on a machine. The runtimes are kept from case to case, so that what one program leaves behind would show in the next.
 
+use super::difference::difference;
 use super::generator::{Limits, generate};
-use super::interpreter::{Outcome, interpret};
+use super::interpreter::interpret;
 use super::program::Program;
-use super::runner::Runner;
+use super::runner::{Manner, Runner};
 use prewire::{Chip, Engine, Runtime};
 
 /// What a program runs on.
@@ -20,7 +21,7 @@ const LARGE_WINDOW: usize = 256;
 
 impl Machine {
     pub(crate) fn limits(&self, tasks: usize) -> Limits {
-        Limits { tasks, window: if self.window == 0 { LARGE_WINDOW } else { self.window } }
+        Limits { tasks, window: if self.window == 0 { LARGE_WINDOW } else { self.window }, failing: true }
     }
 
     /// What failed tasks should have written stays in the index until it is overwritten, however small the rings are.
@@ -40,36 +41,6 @@ impl Machine {
     }
 }
 
-/// What is not as it should be.
-fn difference(found: &Outcome, blamed: Option<usize>, expected: &Outcome) -> Option<String> {
-    if found.ran != expected.ran {
-        let (more, less) = (found.ran.difference(&expected.ran), expected.ran.difference(&found.ran));
-        let (more, less): (Vec<_>, Vec<_>) = (more.collect(), less.collect());
-        return Some(format!("tasks {more:?} should not have run and did, tasks {less:?} should have and did not"));
-    }
-    if (&found.failed, found.unrun, found.tasks) != (&expected.failed, expected.unrun, expected.tasks) {
-        let told =
-            |outcome: &Outcome| format!("{:?} of {} failed, {} unrun", outcome.failed, outcome.tasks, outcome.unrun);
-        return Some(format!("{}, and not {}", told(found), told(expected)));
-    }
-    if blamed != expected.failed.first().copied() {
-        return Some(format!("task {blamed:?} is blamed, and the first that failed is {:?}", expected.failed.first()));
-    }
-    if let Some(place) = (0..found.accesses.len()).find(|&at| found.accesses[at] != expected.accesses[at]) {
-        return Some(format!("access {place}: {:?} and not {:?}", found.accesses[place], expected.accesses[place]));
-    }
-    for (buffer, (found, expected)) in found.external.iter().zip(&expected.external).enumerate() {
-        let differs = |&place: &usize| expected[place].is_some() && found[place] != expected[place];
-        if let Some(place) = (0..found.len()).find(differs) {
-            return Some(format!(
-                "buffer {buffer}, element {place}: {:x?} and not {:x?}",
-                found[place], expected[place]
-            ));
-        }
-    }
-    None
-}
-
 /// Runtimes by what they are.
 #[derive(Debug, Default)]
 pub(crate) struct Bench(Vec<((Machine, bool), Runner)>);
@@ -77,7 +48,9 @@ pub(crate) struct Bench(Vec<((Machine, bool), Runner)>);
 impl Bench {
     fn runner(&mut self, machine: Machine, fails: bool) -> &mut Runner {
         let place = self.0.iter().position(|(known, _)| *known == (machine, fails)).unwrap_or_else(|| {
-            let runner = Runner::new(machine.runtime(fails), machine.engine != Engine::InlineOnly);
+            let concurrent = machine.engine != Engine::InlineOnly;
+            let manner = Manner { gangs: concurrent, meets: concurrent, late: true };
+            let runner = Runner::new(machine.runtime(fails), manner, |kernel| kernel);
             self.0.push(((machine, fails), runner));
             self.0.len() - 1
         });
@@ -105,8 +78,8 @@ impl Bench {
     pub(crate) fn check_program(&mut self, program: &Program, machine: Machine) -> Result<(), Failure> {
         let expected = interpret(program);
         let runner = self.runner(machine, !expected.failed.is_empty());
-        let (found, blamed) = runner.run(program).map_err(Failure::Run)?;
-        difference(&found, blamed, &expected).map_or(Ok(()), |text| Err(Failure::Differs(text)))
+        let ran = runner.run(program).map_err(|error| Failure::Run(error.to_string()))?;
+        difference(&ran, &expected).map_or(Ok(()), |text| Err(Failure::Differs(text)))
     }
 }
 

@@ -4,12 +4,14 @@ use super::program::{Argument, Base, Condition, Kind, Layout, Program, Step, Tas
 use super::random::Random;
 use prewire::Comparison;
 
-/// How large programs and rings are.
+/// How large programs and rings are, and whether kernels fail.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) tasks: usize,
     /// Slots of each ring: scopes are kept so small that they fit.
     pub(crate) window: usize,
+    /// Whether some programs have kernels that fail. The others are the same either way.
+    pub(crate) failing: bool,
 }
 
 /// The longest output, in elements.
@@ -53,6 +55,7 @@ pub(crate) fn generate(seed: u64, limits: Limits) -> Program {
     let mut random = Random::new(seed);
     let external: Vec<u32> = (0..random.between(1, 3)).map(|_| random.between(16, 512) as u32).collect();
     let failing = if random.percent(40) { random.between(1, 30) } else { 0 };
+    let failing = if limits.failing { failing } else { 0 };
     let mut generator = Generator {
         random,
         failing,

@@ -50,11 +50,12 @@ impl How {
     }
 }
 
-/// Reads all inputs, then writes every other argument in turn; of several kernels each does its share of the elements.
+/// Reads all inputs, then writes every other argument in turn; of several kernels each does its share of the elements. What is to be written behind the
+/// kernel's end goes to `late`, or is written at once where nobody writes late, so that the counter is there when the kernel ends.
 pub(crate) fn kernel(
     context: &KernelContext<'_>,
     ran: &Mutex<BTreeSet<usize>>,
-    late: &Mutex<Sender<LateWrite>>,
+    late: Option<&Mutex<Sender<LateWrite>>>,
 ) -> Result<(), KernelError> {
     let how = How::of(context)?;
     ran.lock().expect("no kernel panics").insert(how.number);
@@ -91,10 +92,10 @@ pub(crate) fn kernel(
                         let offset: u64 = steps.map(|(&index, &stride)| u64::from(index) * u64::from(stride)).sum();
                         context.complete_when(Condition { counter, expected: 1 });
                         let write = LateWrite { address: tensor.first_byte() + 4 * offset, value, counter };
-                        late.lock()
-                            .expect("no kernel panics")
-                            .send(write)
-                            .expect("the thread waits for the last sender");
+                        match late.map(|late| late.lock().expect("no kernel panics")) {
+                            Some(late) => late.send(write).expect("the thread waits for the last sender"),
+                            None => write.perform(),
+                        }
                     }
                     _ => output.set(&wide, value),
                 }
@@ -135,6 +136,16 @@ pub(crate) struct LateWrite {
     counter: u64,
 }
 
+impl LateWrite {
+    fn perform(&self) {
+        // SAFETY: the element is the waiting task's to write until its counter says that it was, and nobody else does.
+        unsafe { (self.address as *mut u32).write(self.value) };
+        // SAFETY: the program's counters live as long as its run, and each is touched as an atomic only.
+        let counter = unsafe { AtomicU32::from_ptr(self.counter as *mut u32) };
+        counter.store(1, Ordering::Release);
+    }
+}
+
 /// The thread that writes late, as an engine beside the cores does.
 #[derive(Debug)]
 pub(crate) struct Late {
@@ -154,15 +165,11 @@ impl Late {
     }
 
     fn write_all(received: &Receiver<LateWrite>) {
-        for LateWrite { address, value, counter } in received {
-            for _ in 0..value % 8 {
+        for write in received {
+            for _ in 0..write.value % 8 {
                 std::thread::yield_now();
             }
-            // SAFETY: the element is the waiting task's to write until its counter says that it was, and no kernel of it does.
-            unsafe { (address as *mut u32).write(value) };
-            // SAFETY: the program's counters live as long as its run, and each is touched as an atomic only.
-            let counter = unsafe { AtomicU32::from_ptr(counter as *mut u32) };
-            counter.store(1, Ordering::Release);
+            write.perform();
         }
     }
 }

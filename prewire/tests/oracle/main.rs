@@ -5,6 +5,7 @@
 //! one takes with it. A failure prints a line that runs it again and makes it small; small ones are kept in `kept/`.
 
 mod cases;
+mod difference;
 mod generator;
 mod interpreter;
 mod kept;

@@ -1,11 +1,12 @@
 //! Runs what a seed stands for and judges how it ended: by the interpreter's bytes, by the error that the trouble leads to, and by what must hold of
 //! every run.
 
+use super::difference::difference;
 use super::generator::{Limits, generate};
 use super::interpreter::{Outcome, interpret};
 use super::plan::{FAILURE, Plan, Trouble};
 use super::program::Program;
-use super::runner::Runner;
+use super::runner::{Manner, NoOutcome, Ran, Runner};
 use prewire::{Failed, Fatal, Kernel, Report, RunError, StallClass, TaskId};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -42,11 +43,10 @@ pub(crate) fn check_against(seed: u64, opinion: impl Fn(&Program) -> Outcome) ->
 }
 
 fn runner(plan: &Plan, window: u64, heap: u64, edges: u64) -> Runner {
-    let lasting = |kernel: Kernel| {
-        let kernel = if plan.may_wait { kernel } else { kernel.never_waits() };
-        plan.lasting.map_or(kernel.clone(), |time| kernel.lasting(time))
-    };
-    Runner::with(plan.runtime(window, heap, edges), true, lasting)
+    // A thread that writes late would take its time by the wall's clock.
+    let manner = Manner { gangs: true, meets: plan.may_wait, late: false };
+    let lasting = |kernel: Kernel| plan.lasting.map_or(kernel.clone(), |time| kernel.lasting(time));
+    Runner::new(plan.runtime(window, heap, edges), manner, lasting)
 }
 
 fn judge(plan: &Plan, opinion: impl Fn(&Program) -> Outcome) -> Result<Ending, String> {
@@ -56,9 +56,9 @@ fn judge(plan: &Plan, opinion: impl Fn(&Program) -> Outcome) -> Result<Ending, S
     let mut hints = 0;
     let (mut runner, ending) = loop {
         let mut runner = runner(plan, window, heap, edges);
-        let failed = match runner.run_and_report(&program) {
-            Ok((found, report)) => {
-                passed(plan, &found, &expected, &report)?;
+        let failed = match runner.run(&program) {
+            Ok(ran) => {
+                passed(plan, &ran, &expected)?;
                 let ending = match plan.trouble {
                     Trouble::Nothing => Ending::Right,
                     _ if hints > 0 => Ending::RightByHints,
@@ -66,7 +66,8 @@ fn judge(plan: &Plan, opinion: impl Fn(&Program) -> Outcome) -> Result<Ending, S
                 };
                 break (runner, ending);
             }
-            Err(failed) => failed,
+            Err(NoOutcome::Failed(failed)) => failed,
+            Err(NoOutcome::Otherwise(text)) => return Err(text),
         };
         always(&failed.report)?;
         if plan.trouble != Trouble::SmallRings {
@@ -91,17 +92,19 @@ fn judge(plan: &Plan, opinion: impl Fn(&Program) -> Outcome) -> Result<Ending, S
         }
     };
     // Whatever happened, the chip works again once nothing goes wrong.
-    plan.repair(runner.runtime());
-    let program = generate(plan.seed + 1, Limits { tasks: 20, window: 4 });
+    plan.repair(&mut runner.runtime);
+    let program = generate(plan.seed + 1, Limits { tasks: 20, window: 4, failing: true });
     let expected = interpret(&program);
-    match runner.run_and_report(&program) {
-        Ok((found, report)) => {
-            passed(plan, &found, &expected, &report).map_err(|text| format!("afterwards, {text}"))?;
+    match runner.run(&program) {
+        Ok(ran) => {
+            passed(plan, &ran, &expected).map_err(|text| format!("afterwards, {text}"))?;
             Ok(ending)
         }
         // Rings that suffice for the program before may be too small for this one.
-        Err(failed) if plan.trouble == Trouble::SmallRings && (1..=4).contains(&code(&failed)) => Ok(ending),
-        Err(failed) => Err(format!("afterwards, {failed}")),
+        Err(NoOutcome::Failed(failed)) if plan.trouble == Trouble::SmallRings && (1..=4).contains(&code(&failed)) => {
+            Ok(ending)
+        }
+        Err(error) => Err(format!("afterwards, {error}")),
     }
 }
 
@@ -109,21 +112,12 @@ fn code(failed: &Failed) -> u16 {
     failed.error.code().map_or(0, |code| code.number())
 }
 
-/// A run that ended well: the interpreter's bytes, and nothing left over.
-fn passed(plan: &Plan, found: &Outcome, expected: &Outcome, report: &Report) -> Result<(), String> {
+/// A run that ended as the interpreter says: its bytes, its tasks, and nothing left over.
+fn passed(plan: &Plan, ran: &Ran, expected: &Outcome) -> Result<(), String> {
+    let report = &ran.report;
     always(report)?;
-    if found != expected {
-        return Err("the result is not what running the tasks one by one gives".to_owned());
-    }
-    if report.completed != report.tasks || report.unrun != 0 || report.failed != 0 {
-        let (tasks, completed) = (report.tasks, report.completed);
-        return Err(format!(
-            "of {tasks} tasks {completed} completed, {} unrun, {} failed",
-            report.unrun, report.failed
-        ));
-    }
-    if report.rings.iter().any(|ring| ring.left != (0, 0, 0)) {
-        return Err("the rings are not empty behind the run".to_owned());
+    if let Some(text) = difference(ran, expected) {
+        return Err(text);
     }
     order(report)?;
     if let Trouble::Hangs(core) | Trouble::Fails(core) = plan.trouble
@@ -168,8 +162,11 @@ fn order(report: &Report) -> Result<(), String> {
 fn ended(plan: &Plan, failed: &Failed) -> Result<(), String> {
     let right = match (&plan.trouble, &*failed.error) {
         (Trouble::Hangs(core), RunError::Fatal(Fatal::Stalled(report))) => {
+            let name = failed.report.chip.core_name(*core);
+            // Whoever waits for a kernel on that core runs as long.
+            let most = if plan.may_wait { report.running_tasks.len() } else { 1 };
             report.class == StallClass::RunningStalled
-                && report.running_tasks[0].core == failed.report.chip.core_name(*core)
+                && report.running_tasks.iter().take(most).any(|running| running.core == name)
         }
         (Trouble::Fails(core), RunError::KernelFailed { first, .. }) => {
             first.code == FAILURE && first.core == failed.report.chip.core_name(*core)

@@ -38,7 +38,7 @@ pub(crate) struct Plan {
     pub(crate) lasting: Option<Duration>,
     /// Whether idle schedulers sleep until a bell rings.
     pub(crate) sleeping: bool,
-    /// Whether nothing is known about the kernels' waiting for one another, so that the blocks of gangs get threads.
+    /// Whether the kernels of gangs and clusters wait for one another, so that they get threads.
     pub(crate) may_wait: bool,
     /// Whether the graph is recorded, which keeps finished tasks as long as there is room.
     pub(crate) recorded: bool,
@@ -53,7 +53,7 @@ impl Plan {
         let clusters = random.between(3, 8) as u16;
         let window = [4, 4, 8, 16, 64][random.below(5)];
         let tasks = random.between(5, 120);
-        let limits = Limits { tasks, window };
+        let limits = Limits { tasks, window, failing: true };
         let core = CoreId(random.below(3 * usize::from(clusters)) as u16);
         let moment = |random: &mut Random| random.below(60_000) as u64;
         let trouble = match random.below(16) {
@@ -95,10 +95,15 @@ impl Plan {
         }
     }
 
+    /// Whether kernels fail by themselves: not beside a core of which every one does, as it is open then which is the first.
+    fn failing(&self) -> bool {
+        !matches!(self.trouble, Trouble::Fails(_))
+    }
+
     /// The program. Programs for small rings are made for rings that are large enough.
     pub(crate) fn program(&self) -> Program {
         let window = if self.trouble == Trouble::SmallRings { 32 } else { self.window };
-        generate(self.seed, Limits { tasks: self.tasks, window })
+        generate(self.seed, Limits { tasks: self.tasks, window, failing: self.failing() })
     }
 
     pub(crate) fn runtime(&self, window: u64, heap: u64, edges: u64) -> Runtime {
