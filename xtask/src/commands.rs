@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::outcome::Outcome;
 use crate::{
-    asan, bench, chaos, ci, conformance, deny, fuzz, loom, miri, mutations, oracle, simulate, test, tidy, tsan,
+    asan, bench, chaos, ci, conformance, deny, fuzz, loom, miri, mutations, oracle, simulate, test, tidy, tsan, verify,
 };
 
 /// One command of `cargo xtask`.
@@ -26,6 +26,7 @@ macro_rules! command {
 /// Every command, those of every day first, then the rungs of the ladder from the cheapest to the dearest.
 pub(crate) const COMMANDS: &[Command] = &[
     command!(ci, "everything that must hold for each change, in order of speed"),
+    command!(verify, "every rung of the ladder at full length, and a table of what each counted"),
     command!(test, "unit, integration and documentation tests"),
     command!(conformance, "which rows of the conformance tables are claimed by passing tests"),
     command!(tidy, "the house rules that no lint knows"),

@@ -57,11 +57,6 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
     Ok(Outcome::from_success(passed))
 }
 
-/// All models with two preemptions, for `cargo xtask ci`.
-pub(crate) fn run_default() -> Result<Outcome> {
-    run(lexopt::Parser::from_args(Vec::<String>::new()))
-}
-
 fn run_models(workspace: &Workspace, package: &str, filter: &str, preemptions: &str) -> Result<bool> {
     let target = workspace.target().join("loom");
     fs::create_dir_all(&target)?;

@@ -23,6 +23,7 @@ mod mutations;
 mod oracle;
 mod outcome;
 mod process;
+mod rungs;
 mod rust_source;
 mod sanitizer;
 mod simulate;
@@ -30,6 +31,7 @@ mod test;
 mod tidy;
 mod tree;
 mod tsan;
+mod verify;
 mod workspace;
 
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! Running other programs: the command line is shown, failure is a value, and nothing runs for ever.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +12,28 @@ pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     eprintln!("$ {}", line(command));
     let status = command.status().with_context(|| format!("cannot start `{}`", line(command)))?;
     Ok(status.success())
+}
+
+/// Shows the command, runs it, and shows what it prints while it prints it; returns how it ended and all it printed, both streams in one.
+pub(crate) fn shown(command: &mut Command) -> Result<(ExitStatus, String)> {
+    say!("$ {}", line(command));
+    let (mut reader, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let mut child = command.spawn().with_context(|| format!("cannot start `{}`", line(command)))?;
+    // The command keeps copies of the pipe's writing end; the reader would wait for them for ever.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let (mut printed, mut part) = (Vec::new(), [0; 1 << 12]);
+    loop {
+        let length = reader.read(&mut part)?;
+        if length == 0 {
+            break;
+        }
+        // A reader of ours that has gone away is no reason to stop.
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(&part[..length]).and_then(|()| out.flush());
+        printed.extend_from_slice(&part[..length]);
+    }
+    Ok((child.wait()?, String::from_utf8_lossy(&printed).into_owned()))
 }
 
 /// Runs a command quietly and returns its standard output; an unsuccessful end is an error that carries standard error.
@@ -120,6 +142,14 @@ mod tests {
         let Ended::Status(status) = ended else { panic!("it ends by itself") };
         assert_eq!(status.code(), Some(7));
         assert_eq!(printed, "out\nerr\n");
+    }
+
+    #[test]
+    fn what_is_shown_comes_back_too() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo out; echo err >&2; exit 3"]);
+        let (status, printed) = shown(&mut command).expect("sh starts");
+        assert_eq!((status.code(), printed.as_str()), (Some(3), "out\nerr\n"));
     }
 
     #[test]

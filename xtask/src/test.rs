@@ -30,8 +30,8 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
     Ok(Outcome::from_success(passed))
 }
 
-/// Everything, for `cargo xtask ci`.
-pub(crate) fn run_default() -> Result<Outcome> {
+/// Everything.
+fn run_default() -> Result<Outcome> {
     let tests = if has_nextest()? {
         // Nextest reports on standard error; on standard output its closing lines reach whoever keeps only that.
         let mut command = cargo();

@@ -53,11 +53,6 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
     count(&options)
 }
 
-/// The count with its defaults, for `cargo xtask ci`.
-pub(crate) fn run_default() -> Result<Outcome> {
-    run(lexopt::Parser::from_args(Vec::<String>::new()))
-}
-
 fn count(options: &Options) -> Result<Outcome> {
     if !options.tables.is_dir() {
         let reason = format!("no tables at {}; name their folder with --tables DIR", options.tables.display());

@@ -74,8 +74,7 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
     run_default()
 }
 
-/// The check with no arguments, for `cargo xtask ci`.
-pub(crate) fn run_default() -> Result<Outcome> {
+fn run_default() -> Result<Outcome> {
     let files = tree::files(&workspace::root())?;
     let path = workspace::root().join("xtask/tidy.toml");
     let exceptions = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
