@@ -38,7 +38,11 @@ const DID_NOT_RUN: i32 = 3;
 /// All of them, the quickest of those for each change first.
 pub(crate) const RUNGS: &[Rung] = &[
     Rung::quick_one("tidy", &[&["xtask", "tidy"]], |text| last(text, " files, ")),
-    Rung::quick_one("fmt", &[&["fmt", "--all", "--check"]], nothing),
+    Rung::quick_one(
+        "fmt",
+        &[&["fmt", "--all", "--check"], &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]],
+        nothing,
+    ),
     Rung {
         name: "deny",
         change: Some(&[&["xtask", "deny"]]),
@@ -76,7 +80,7 @@ pub(crate) const RUNGS: &[Rung] = &[
         "fuzz",
         &[&["xtask", "fuzz", "--seconds", "60"]],
         Some(&[&["xtask", "fuzz", "--seconds", "5"]]),
-        |text| last(text, " targets, "),
+        |text| last(text, " inputs"),
     ),
 ];
 

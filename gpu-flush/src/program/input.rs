@@ -6,12 +6,8 @@ use std::path::Path;
 
 use super::ProgramError;
 use super::arguments::Arguments;
+use super::npy::{NPY_MAGIC, NpyHeader};
 use crate::dtype::DataType;
-
-/// The first bytes of every .npy file.
-const NPY_MAGIC: &[u8; 6] = b"\x93NUMPY";
-/// The longest header we read; NumPy's own default limit is 10 000.
-const NPY_HEADER_BYTES_MAX: usize = 1 << 20;
 
 /// An open source of elements.
 pub(super) struct Input {
@@ -60,37 +56,9 @@ impl Input {
     }
 
     fn npy(name: String, mut source: Box<dyn Read>, arguments: &Arguments) -> Result<Self, ProgramError> {
+        let header = NpyHeader::read(&name, &mut source)?;
         let refused = |reason: String| ProgramError::Input(format!("{name}: {reason}"));
-        let mut exactly = |length: usize| {
-            let mut bytes = vec![0; length];
-            source.read_exact(&mut bytes).map(|()| bytes).map_err(|error| ProgramError::io(&name, error))
-        };
-        let version = exactly(2)?;
-        let length = match version[0] {
-            1 => usize::from(u16::from_le_bytes(*exactly(2)?.first_chunk().expect("two bytes"))),
-            2 | 3 => u32::from_le_bytes(*exactly(4)?.first_chunk().expect("four bytes")) as usize,
-            other => return Err(refused(format!("version {other} of the .npy format is unknown"))),
-        };
-        if length > NPY_HEADER_BYTES_MAX {
-            return Err(refused(format!("a .npy header of {length} B is too long")));
-        }
-        let header = exactly(length)?;
-        let header = parse_header(&String::from_utf8_lossy(&header)).map_err(refused)?;
-        let refused = |reason: String| ProgramError::Input(format!("{name}: {reason}"));
-        if header.fortran_order {
-            return Err(refused("the array is in Fortran order; save it with numpy.ascontiguousarray".into()));
-        }
-        if header.descr.starts_with('>') {
-            return Err(refused(format!(
-                "{:?} is big-endian; save it with .astype(\"<{}\")",
-                header.descr,
-                &header.descr[1..]
-            )));
-        }
-        // The leading order mark keeps NumPy's u8 (eight bytes) apart from Rust's.
-        let dtype: DataType = format!("<{}", header.descr.trim_start_matches(['<', '|', '=']))
-            .parse()
-            .map_err(|error: crate::error::Error| refused(error.to_string()))?;
+        let dtype = header.dtype;
         if arguments.dtype.is_some_and(|wanted| wanted != dtype) {
             return Err(refused(format!("the array has type {dtype}; leave --dtype out")));
         }
@@ -150,54 +118,4 @@ fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 fn bytes_of(shape: &[u64], dtype: DataType) -> Result<u64, ProgramError> {
     let bytes = shape.iter().try_fold(dtype.size_bytes() as u64, |bytes, extent| bytes.checked_mul(*extent));
     bytes.ok_or_else(|| ProgramError::Usage(format!("shape {shape:?} of {dtype} has more than 2^64 B")))
-}
-
-#[derive(Debug, PartialEq)]
-struct Header {
-    descr: String,
-    fortran_order: bool,
-    shape: Vec<u64>,
-}
-
-/// Reads the Python dictionary of a .npy header.
-fn parse_header(text: &str) -> Result<Header, String> {
-    let value = |key: &str| {
-        let at = text.find(&format!("'{key}'")).ok_or_else(|| format!("the .npy header has no {key}: {text:?}"))?;
-        let rest = text[at + key.len() + 2..].trim_start();
-        rest.strip_prefix(':').map(str::trim_start).ok_or_else(|| format!("the .npy header is damaged at {key}"))
-    };
-    let descr = value("descr")?;
-    let descr = descr.strip_prefix('\'').and_then(|rest| rest.split_once('\'')).map(|(descr, _)| descr.to_owned());
-    let descr = descr.ok_or("structured arrays are not supported; save one field")?;
-    let order = value("fortran_order")?;
-    let shape = value("shape")?;
-    let shape =
-        shape.strip_prefix('(').and_then(|rest| rest.split_once(')')).ok_or("the .npy header is damaged at shape")?.0;
-    let extents = shape.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let shape =
-        extents.map(|part| part.trim_end_matches('L').parse().map_err(|_| format!("extent {part:?} is no number")));
-    Ok(Header { descr, fortran_order: order.starts_with("True"), shape: shape.collect::<Result<_, _>>()? })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_of_every_rank_parse_and_damaged_ones_say_where() {
-        let header = parse_header("{'descr': '<u2', 'fortran_order': False, 'shape': (3, 4, 5), }      \n").unwrap();
-        assert_eq!(header, Header { descr: "<u2".into(), fortran_order: false, shape: vec![3, 4, 5] });
-        assert_eq!(parse_header("{'descr': '|u1', 'fortran_order': True, 'shape': (7,)}").unwrap().shape, [7]);
-        assert!(parse_header("{'descr': '|u1', 'fortran_order': False, 'shape': ()}").unwrap().shape.is_empty());
-        for (text, place) in [
-            ("{'fortran_order': False, 'shape': (1,)}", "descr"),
-            ("{'descr': [('a', '<u2')], 'fortran_order': False, 'shape': (1,)}", "structured"),
-            ("{'descr': '<u2', 'fortran_order': False, 'shape': 3}", "shape"),
-            ("{'descr': '<u2', 'fortran_order': False, 'shape': (x,)}", "\"x\""),
-            ("{'descr' '<u2'}", "descr"),
-        ] {
-            let error = parse_header(text).unwrap_err();
-            assert!(error.contains(place), "{text}: {error}");
-        }
-    }
 }

@@ -6,6 +6,7 @@
 mod arguments;
 mod error;
 mod input;
+mod npy;
 mod plan;
 mod progress;
 mod report;
@@ -18,6 +19,7 @@ use std::time::Instant;
 
 pub use arguments::HELP;
 pub use error::ProgramError;
+pub use npy::NpyHeader;
 pub use report::Report;
 
 use crate::sink::{FileOptions, FileSink, Sink};

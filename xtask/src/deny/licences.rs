@@ -52,9 +52,16 @@ pub(super) fn check() -> Result<(Vec<String>, usize)> {
     let path = root().join("deny.toml");
     let configuration = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let configuration = toml::from_str(&configuration).with_context(|| format!("in {}", path.display()))?;
-    let metadata = process::output(cargo().args(["metadata", "--format-version=1", "--all-features"]))?;
-    let metadata: Metadata = serde_json::from_str(&metadata).context("cannot read what `cargo metadata` printed")?;
-    Ok((complaints(&configuration, &metadata), metadata.packages.len()))
+    let (mut found, mut packages) = (BTreeSet::new(), BTreeSet::new());
+    for manifest in super::MANIFESTS {
+        let arguments = ["metadata", "--format-version=1", "--all-features", "--manifest-path", manifest];
+        let metadata = process::output(cargo().args(arguments))?;
+        let metadata: Metadata =
+            serde_json::from_str(&metadata).context("cannot read what `cargo metadata` printed")?;
+        found.extend(complaints(&configuration, &metadata));
+        packages.extend(metadata.packages.iter().map(|package| format!("{} {}", package.name, package.version)));
+    }
+    Ok((found.into_iter().collect(), packages.len()))
 }
 
 fn complaints(configuration: &Configuration, metadata: &Metadata) -> Vec<String> {

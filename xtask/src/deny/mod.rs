@@ -7,7 +7,7 @@ use lexopt::prelude::*;
 
 use crate::outcome::Outcome;
 use crate::process;
-use crate::workspace::cargo;
+use crate::workspace::{cargo, root};
 
 pub(crate) const USAGE: &str = "\
 Holds the dependencies against deny.toml: their licences, where they come from, and, where cargo-deny is installed, which of them come twice
@@ -15,6 +15,9 @@ and which are banned.
 
     --advisories   look for known vulnerabilities instead; this needs the network, and changes without any change of ours
     --install      install cargo-deny where it is missing";
+
+/// What is looked at: the workspace, and the fuzz targets, which stand outside of it.
+const MANIFESTS: [&str; 2] = ["Cargo.toml", "fuzz/Cargo.toml"];
 
 const VERSION: &str = "0.20.2";
 
@@ -56,12 +59,14 @@ fn check(advisories: bool, install: bool) -> Result<Outcome> {
     if advisories && !process::succeeds(cargo().args(["deny", "fetch", "db"]))? {
         return Ok(Outcome::DidNotRun("the database of advisories cannot be fetched".to_owned()));
     }
-    let mut command = cargo();
-    command.args(["deny", "--workspace", "--all-features", "check", "--hide-inclusion-graph"]);
-    if advisories {
-        command.arg("advisories")
-    } else {
-        command.args(["licenses", "bans", "sources"])
-    };
-    process::succeeds(&mut command).map(Outcome::from_success)
+    let checks: &[&str] = if advisories { &["advisories"] } else { &["licenses", "bans", "sources"] };
+    let mut passed = true;
+    for manifest in MANIFESTS {
+        let mut command = cargo();
+        // The settings of the workspace hold for the fuzz targets too.
+        command.args(["deny", "--manifest-path", manifest, "--workspace", "--all-features", "check"]);
+        command.args(["--hide-inclusion-graph", "--config"]).arg(root().join("deny.toml")).args(checks);
+        passed &= process::succeeds(&mut command)?;
+    }
+    Ok(Outcome::from_success(passed))
 }
