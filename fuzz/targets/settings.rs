@@ -12,7 +12,7 @@ fuzz_target!(|text: &str| {
     let value_of = |name: &str| {
         let given = given.iter().find(|(variable, _)| *variable == name);
         let value = if name == poison.0 { Some(poison.1) } else { given.map(|(_, value)| *value) };
-        // An empty line leaves its setting alone in every second way.
+        // An empty line leaves its setting unset.
         value.filter(|value| !value.is_empty()).map(str::to_owned)
     };
     let error = Runtime::builder().build_in(&value_of).expect_err("a wait of 0 ms is never accepted");
