@@ -26,7 +26,7 @@ struct Bench {
 
 fn bench(builder: Builder) -> Bench {
     let mut runtime =
-        builder.engine(Engine::Threads).watchdog(ms(500)).data_wait(ms(80)).no_progress(ms(60)).build().unwrap();
+        builder.engine(Engine::Threads).watchdog(ms(150)).data_wait(ms(80)).no_progress(ms(60)).build().unwrap();
     let gate = Gate::new();
     let plain = runtime.register(Kernel::any("plain", |_| Ok(()))).unwrap();
     let gated = runtime.register(gate.kernel("gated")).unwrap();

@@ -161,13 +161,11 @@ impl<P: Simulated> Drive for Machine<P> {
         let Ok(mut scheduler) = self.instances[instance].try_lock() else { return Driven::Taken };
         let mut worked = false;
         while shared.is_running() {
-            let before = scheduler.completed();
             match scheduler.step() {
                 Step::Worked => {
                     worked = true;
-                    let achieved = scheduler.completed() - before;
                     if scheduler.is_quiet() && shared.tasks_behind() < NEAR {
-                        pace.pause(achieved, || shared.is_awaited() || shared.tasks_behind() >= FAR);
+                        pace.pause(scheduler.completed(), || shared.is_awaited() || shared.tasks_behind() >= FAR);
                     }
                 }
                 Step::Idle { must_poll: polling, .. } => {

@@ -22,8 +22,8 @@ const LONGEST: Duration = Duration::from_micros(64);
 #[derive(Debug)]
 pub(super) struct Pace {
     next: Duration,
-    /// When the last pause was over.
-    resumed: Option<Instant>,
+    /// When the last pause was over, and how many tasks the instance had completed by then.
+    resumed: Option<(Instant, u64)>,
 }
 
 impl Default for Pace {
@@ -33,22 +33,23 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Waits a moment behind a step that achieved something, unless that took long. `is_over` ends the wait.
-    pub(super) fn pause(&mut self, achieved: u64, is_over: impl Fn() -> bool) {
+    /// Waits a moment behind a step that achieved something, unless tasks took long since the last pause. `completed` counts them over the run; `is_over` ends
+    /// the wait.
+    pub(super) fn pause(&mut self, completed: u64, is_over: impl Fn() -> bool) {
         let begin = Instant::now();
-        let worked = self.resumed.map_or(Duration::ZERO, |resumed| begin - resumed);
-        if worked > SMALL * achieved.max(1) as u32 {
-            self.next = SHORTEST;
-            self.resumed = Some(begin);
-            return;
+        if let Some((resumed, before)) = self.resumed {
+            let tasks = u32::try_from(completed.saturating_sub(before)).unwrap_or(u32::MAX).max(1);
+            if (begin - resumed) / tasks > SMALL {
+                *self = Pace { next: SHORTEST, resumed: Some((begin, completed)) };
+                return;
+            }
         }
         let mut now = begin;
         while !is_over() && now - begin < self.next {
             std::hint::spin_loop();
             now = Instant::now();
         }
-        self.next = (2 * self.next).min(LONGEST);
-        self.resumed = Some(now);
+        *self = Pace { next: (2 * self.next).min(LONGEST), resumed: Some((now, completed)) };
     }
 
     /// There was nothing behind the last pause.
@@ -65,13 +66,13 @@ mod tests {
     #[test]
     fn a_pause_grows_to_a_bound_and_ends_when_the_caller_waits() {
         let mut pace = Pace::default();
-        for _ in 0..10 {
-            // As if many tasks had been achieved since the last one, so that the time that a busy machine takes is not theirs.
-            pace.pause(1 << 20, || false);
+        // As if many tasks had been completed since the last one, so that the time that a busy machine takes is not theirs.
+        for round in 1..=10 {
+            pace.pause(round << 20, || false);
         }
         assert_eq!(pace.next, LONGEST);
         let asked = Cell::new(0);
-        pace.pause(1 << 20, || {
+        pace.pause(11 << 20, || {
             asked.set(asked.get() + 1);
             true
         });
@@ -82,9 +83,9 @@ mod tests {
 
     #[test]
     fn long_tasks_are_not_held_up() {
-        let mut pace = Pace { next: LONGEST, resumed: Some(Instant::now()) };
+        let mut pace = Pace { next: LONGEST, resumed: Some((Instant::now(), 40)) };
         std::thread::sleep(20 * SMALL);
-        pace.pause(2, || panic!("nobody waits, so nobody asks"));
+        pace.pause(42, || panic!("nobody waits, so nobody asks"));
         assert_eq!(pace.next, SHORTEST);
     }
 }
