@@ -1,6 +1,6 @@
 //! The chip's wall clock.
 
-use std::time::Instant;
+use prewire_runtime_core::sync::Instant;
 
 /// Nanoseconds since the chip was made.
 #[derive(Debug)]

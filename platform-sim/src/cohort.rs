@@ -6,8 +6,9 @@ use crate::virtual_time;
 use prewire_runtime_core::id::TaskId;
 use prewire_runtime_core::kernel::KernelError;
 use prewire_runtime_core::platform::DispatchPayload;
+use prewire_runtime_core::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Values a pipe holds before its sender waits.

@@ -8,9 +8,8 @@ use crate::deferred::Slab;
 use prewire_runtime_core::id::{CoreId, KernelId, SlotIndex, TaskId};
 use prewire_runtime_core::platform::{BlockFailure, DispatchPayload, Outcome, Pulse};
 use prewire_runtime_core::port::Token;
+use prewire_runtime_core::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering};
 use std::cell::UnsafeCell;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// How a dispatch ended, as one byte.
 const OK: u8 = 0;

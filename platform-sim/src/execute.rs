@@ -11,12 +11,12 @@ use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::{CKernel, KernelCall, KernelContext, KernelError};
 use prewire_runtime_core::platform::{BlockFailure, DispatchPayload, Outcome};
 use prewire_runtime_core::port::{Condition, Token};
+use prewire_runtime_core::sync::{Instant, Ordering, fence, sleep};
 use std::any::Any;
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Room for a C kernel's text.
 const TEXT_BYTES: usize = 256;
@@ -68,7 +68,7 @@ impl<B: RegisterBus> Shared<B> {
         let recording = self.recording.load(Ordering::Relaxed);
         let start_ns = if recording { self.clock.now_ns() } else { 0 };
         if let Some(Fault::Slow(time)) = fault {
-            std::thread::sleep(time);
+            sleep(time);
         }
         let began = Instant::now();
         let result = match fault {
@@ -78,8 +78,8 @@ impl<B: RegisterBus> Shared<B> {
             _ => unsafe { self.call(payload) },
         };
         match fault {
-            Some(Fault::SlowBy(times)) => std::thread::sleep(began.elapsed() * times.saturating_sub(1)),
-            Some(Fault::CompletesLate(time)) => std::thread::sleep(time),
+            Some(Fault::SlowBy(times)) => sleep(began.elapsed() * times.saturating_sub(1)),
+            Some(Fault::CompletesLate(time)) => sleep(time),
             _ => {}
         }
         if recording {
@@ -157,7 +157,7 @@ impl<B: RegisterBus> Shared<B> {
     /// What a core does that never ends its dispatch.
     fn hang(&self, payload: &DispatchPayload) -> Result<(), Box<KernelError>> {
         while !self.is_over(payload) {
-            std::thread::sleep(Duration::from_millis(1));
+            sleep(Duration::from_millis(1));
         }
         Err(Box::new(KernelError::new(KernelError::CANCELLED, "the core hung until the run was ended")))
     }

@@ -1,7 +1,7 @@
 //! Cores that misbehave, for tests of what the engine makes of them.
 
 use prewire_runtime_core::id::CoreId;
-use std::sync::Mutex;
+use prewire_runtime_core::sync::Mutex;
 use std::time::Duration;
 
 /// How a core misbehaves.

@@ -10,10 +10,9 @@ use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::memory::DeviceMemory;
 use prewire_runtime_core::port::{Condition, Token};
+use prewire_runtime_core::sync::{Instant, Ordering, sleep};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A core's record: its state, its physical number and its kind, each 32 bits, on a line of its own.
 pub(crate) const HANDSHAKE_BYTES: u64 = 64;
@@ -164,7 +163,7 @@ impl<B: RegisterBus> Shared<B> {
             if open.is_empty() || began.elapsed() >= limit {
                 return open;
             }
-            thread::sleep(REST);
+            sleep(REST);
         }
     }
 

@@ -9,9 +9,9 @@ use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::{Condition as CompletionCondition, KernelError, KernelSet};
 use prewire_runtime_core::platform::{BlockFailure, DeferError, DispatchPayload, Outcome, Platform, Pulse};
 use prewire_runtime_core::port::{Condition, Token};
+use prewire_runtime_core::sync::Ordering;
 use prewire_runtime_core::tensor::DataType;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 impl<B: RegisterBus> Sim<B> {
     /// A dispatch that a thread of its own runs, or that comes with a fault, a record or siblings.

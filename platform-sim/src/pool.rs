@@ -5,11 +5,12 @@
 //! wait, one thread watches: if none of them has been taken for a while and running kernels are asleep, more may run at once.
 
 use prewire_runtime_core::id::CoreId;
+use prewire_runtime_core::sync::thread::{self, JoinHandle};
+use prewire_runtime_core::sync::{Condvar, Instant, Mutex, MutexGuard};
 use rustix::thread::{Pid, gettid};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// How often waiting cores are looked after.
 const WATCH: Duration = Duration::from_millis(2);
@@ -202,8 +203,9 @@ impl Pool {
         let all = state.threads == 0;
         let handles = std::mem::take(&mut state.handles);
         drop(state);
+        // A thread that is late in a kernel ends by itself, joined by nobody, and so may those that are not.
         for handle in handles {
-            if all || handle.is_finished() {
+            if all {
                 // A panic of a thread of ours was printed by its hook; there is nobody left to tell.
                 let _ = handle.join();
             }

@@ -2,7 +2,7 @@
 
 use prewire_runtime_core::id::{CoreId, KernelId, TaskId};
 use prewire_runtime_core::port::Token;
-use std::sync::Mutex;
+use prewire_runtime_core::sync::Mutex;
 
 /// One block's run on one core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,10 +8,9 @@ use crate::sim::Shared;
 use crate::virtual_time;
 use prewire_runtime_core::kernel::{Condition, KernelError, KernelServices};
 use prewire_runtime_core::platform::DispatchPayload;
+use prewire_runtime_core::sync::{Instant, Ordering, sleep, thread, thread_local};
 use std::cell::Cell;
-use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Rounds in which a polling kernel only gives its processor away; then it sleeps between looks.
 const YIELDS: u32 = 20;
@@ -97,13 +96,13 @@ impl<B: RegisterBus> KernelServices for Shared<B> {
             return virtual_time::pass_on(false);
         }
         let now = Instant::now();
-        let (polls, last) = POLLS.get();
+        let (polls, last) = POLLS.with(Cell::get);
         let polls = if last.is_some_and(|last| now.duration_since(last) < FORGET) { polls } else { 0 };
-        POLLS.set((polls.saturating_add(1), Some(now)));
+        POLLS.with(|own| own.set((polls.saturating_add(1), Some(now))));
         if polls < YIELDS {
             thread::yield_now();
         } else {
-            thread::sleep(NAP);
+            sleep(NAP);
         }
     }
 }

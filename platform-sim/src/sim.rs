@@ -15,9 +15,9 @@ use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::memory::{DeviceMemory, OutOfMemory};
+use prewire_runtime_core::sync::{AtomicBool, AtomicU64, Ordering};
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A simulated chip whose registers are reached through `B`.
 ///

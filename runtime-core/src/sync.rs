@@ -1,19 +1,35 @@
-//! The only door to atomics, cells and threads: std's types in a normal build, loom's under `--cfg loom`.
+//! The only door to atomics, cells, threads and their time: std's types in a normal build, loom's under `--cfg loom`, shuttle's under
+//! `--cfg prewire_shuttle`.
 //!
-//! Everything lock-free in this crate, and in the crates above it, is written against these names, so that the code that ships is the code that
-//! the models explore.
+//! Everything lock-free in this crate, and everything that meets it in the crates above, is written against these names, so that the code that ships is the
+//! code that the models and the random schedules explore.
+
+#[cfg(prewire_shuttle)]
+mod scheduled_time;
 
 #[cfg(loom)]
 pub use loom::{
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     thread,
 };
-#[cfg(not(loom))]
+#[cfg(prewire_shuttle)]
+pub use scheduled_time::{Instant, sleep};
+#[cfg(prewire_shuttle)]
+pub use shuttle::{
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    thread, thread_local,
+};
+#[cfg(not(any(loom, prewire_shuttle)))]
+#[allow(clippy::disallowed_types, reason = "for the platforms; who uses it here is told")]
 pub use std::{
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     thread,
+    thread::sleep,
+    thread_local,
+    time::Instant,
 };
 
 pub use crossbeam_utils::CachePadded;
@@ -47,12 +63,12 @@ impl<T> UnsafeCell<T> {
 #[cfg(loom)]
 pub use loom::cell::UnsafeCell;
 
-/// Tells the processor (or loom's scheduler) that this thread waits for another one.
+/// Tells the processor (or a checking build's scheduler) that this thread waits for another one.
 #[inline]
 pub fn spin_hint() {
-    #[cfg(loom)]
-    loom::thread::yield_now();
-    #[cfg(not(loom))]
+    #[cfg(any(loom, prewire_shuttle))]
+    thread::yield_now();
+    #[cfg(not(any(loom, prewire_shuttle)))]
     std::hint::spin_loop();
 }
 

@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use crate::outcome::Outcome;
 use crate::{
-    asan, bench, chaos, ci, conformance, deny, fuzz, loom, miri, mutations, oracle, simulate, test, tidy, tsan, verify,
+    asan, bench, chaos, ci, conformance, deny, fuzz, loom, miri, mutations, oracle, shuttle, simulate, test, tidy,
+    tsan, verify,
 };
 
 /// One command of `cargo xtask`.
@@ -36,6 +37,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command!(mutations, "each named weakening must turn its test red"),
     command!(oracle, "random programs against a sequential interpreter"),
     command!(simulate, "the whole chip in virtual time, seed by seed"),
+    command!(shuttle, "the whole engine under random schedules of its threads"),
     command!(chaos, "workers killed at random moments"),
     command!(miri, "undefined behaviour, by interpretation"),
     command!(tsan, "data races, by ThreadSanitizer"),

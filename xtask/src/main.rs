@@ -26,6 +26,7 @@ mod process;
 mod rungs;
 mod rust_source;
 mod sanitizer;
+mod shuttle;
 mod simulate;
 mod test;
 mod tidy;

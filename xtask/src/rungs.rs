@@ -73,6 +73,12 @@ pub(crate) const RUNGS: &[Rung] = &[
         Some(&[&["xtask", "simulate", "--seeds", "500"]]),
         |text| format!("{} seeds", before(text, " seeds from")),
     ),
+    Rung::long(
+        "shuttle",
+        &[&["xtask", "shuttle", "--schedules", "50000"]],
+        Some(&[&["xtask", "shuttle", "--schedules", "2000"]]),
+        |text| format!("{} schedules", before(text, " schedules from")),
+    ),
     Rung::long("miri", &[&["xtask", "miri"]], None, |text| format!("{} tests", passed(text))),
     Rung::long("tsan", &[&["xtask", "tsan"]], None, |text| format!("{} tests", passed(text))),
     Rung::long("asan", &[&["xtask", "asan"]], None, |text| format!("{} tests", passed(text))),

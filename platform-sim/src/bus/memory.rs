@@ -4,7 +4,7 @@ use super::RegisterBus;
 use crossbeam_utils::CachePadded;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::port::Condition;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use prewire_runtime_core::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// One core's registers. They share a line: whoever writes one of them has just looked at the other.
 #[derive(Debug)]

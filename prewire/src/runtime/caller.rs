@@ -3,6 +3,7 @@
 
 use super::shared::Shared;
 use super::virtual_caller::VirtualCaller;
+use prewire_runtime_core::sync::spin_hint;
 use prewire_runtime_core::waiting::{Blocking, Patience, Wait};
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl Blocking for Caller<'_> {
                 return false;
             }
             for _ in 0..HINTS_PER_LOOK {
-                std::hint::spin_loop();
+                spin_hint();
             }
         }
         if self.patience.wait(self.shared.waiting) == Wait::Sleep {

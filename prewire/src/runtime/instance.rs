@@ -4,9 +4,9 @@
 use super::machine::Driven;
 use super::pace::Pace;
 use super::shared::Shared;
+use prewire_runtime_core::sync::Ordering;
 use prewire_runtime_core::waiting::{Patience, Wait};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long a thread sleeps at most when nothing has to be polled: whoever has something for it wakes it.

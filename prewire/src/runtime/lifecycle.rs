@@ -15,14 +15,14 @@ use prewire_runtime_core::error::{RunError, SubmitError};
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::{CoreId, KernelId};
 use prewire_runtime_core::kernel::KernelSet;
+use prewire_runtime_core::sync::thread::{self, JoinHandle};
+use prewire_runtime_core::sync::{Instant, Ordering, sleep};
 use prewire_runtime_core::waiting::Blocking;
 use prewire_scheduler::SchedulerConfig;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use thiserror::Error;
 
 /// A run that went wrong: why, and what it did until then.
@@ -120,11 +120,11 @@ impl Runtime {
         }
         for index in self.plan.driven_by_caller..self.plan.instances {
             let shared = self.shared.clone();
-            let thread = std::thread::Builder::new().name(format!("scheduler-{index}"));
+            let thread = thread::Builder::new().name(format!("scheduler-{index}"));
             self.threads.push(thread.spawn(move || instance::drive(&shared, index))?);
         }
         let (shared, bell) = (self.shared.clone(), self.supervisor.clone());
-        let thread = std::thread::Builder::new().name("supervisor".to_owned());
+        let thread = thread::Builder::new().name("supervisor".to_owned());
         self.threads.push(thread.spawn(move || supervisor::supervise(&shared, &bell))?);
         Ok(())
     }
@@ -302,7 +302,7 @@ impl Runtime {
             }
             while !shared.machine.is_quiet() && Instant::now() < deadline {
                 if !caller.drive_once() {
-                    std::thread::sleep(Duration::from_micros(50));
+                    sleep(Duration::from_micros(50));
                 }
             }
         }
@@ -386,7 +386,7 @@ impl Drop for Runtime {
         let stuck = self.shared.still_busy().is_some();
         for thread in self.threads.drain(..) {
             // A thread that is lost in a kernel keeps what it uses alive by itself; waiting for it could take for ever.
-            if !stuck || thread.is_finished() {
+            if !stuck {
                 let _panicked = thread.join();
             }
         }

@@ -8,9 +8,10 @@ use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::platform::Platform;
+use prewire_runtime_core::sync::Mutex;
 use prewire_scheduler::{Scheduler, SchedulerConfig, SchedulerGroup, Step};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, TryLockError};
 use std::time::Duration;
 
 /// What both simulated chips can do beyond what the engine asks of them.

@@ -6,7 +6,8 @@
 //! cores, waits a moment until it is far enough behind; the moment grows while there is more each time, is short again once there was nothing, and is
 //! over at once when the caller waits for anything.
 
-use std::time::{Duration, Instant};
+use prewire_runtime_core::sync::{Instant, spin_hint};
+use std::time::Duration;
 
 /// Fewer tasks behind the orchestrator than this an instance is too near, and this many behind it is far enough.
 pub(super) const NEAR: u64 = 128;
@@ -46,7 +47,7 @@ impl Pace {
         }
         let mut now = begin;
         while !is_over() && now - begin < self.next {
-            std::hint::spin_loop();
+            spin_hint();
             now = Instant::now();
         }
         *self = Pace { next: (2 * self.next).min(LONGEST), resumed: Some((now, completed)) };

@@ -5,11 +5,10 @@ use prewire_platform_sim::{SimMemory, VirtualSim};
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::memory::DeviceMemory;
-use prewire_runtime_core::sync::CachePadded;
+use prewire_runtime_core::sync::{AtomicBool, CachePadded, Instant, Mutex, Ordering, sleep};
 use prewire_runtime_core::waiting::WaitingPolicy;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) struct Shared {
     pub(super) graph: Arc<Graph>,
@@ -92,7 +91,7 @@ impl Shared {
                 if Instant::now() >= deadline {
                     return Err(index);
                 }
-                std::thread::sleep(Duration::from_micros(50));
+                sleep(Duration::from_micros(50));
             }
         }
         Ok(())

@@ -2,8 +2,8 @@
 //! that hangs in it. It sleeps while no run is on.
 
 use super::shared::Shared;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex};
+use prewire_runtime_core::sync::{Condvar, Mutex, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a runtime tells its supervisor that a run begins or ends.

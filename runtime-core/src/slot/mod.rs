@@ -44,7 +44,7 @@ pub struct Slot {
     extra: UnsafeCell<TaskExtra>,
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, prewire_shuttle)))]
 const _: () = assert!(std::mem::size_of::<Slot>() == 128 && std::mem::offset_of!(Slot, extra) >= 64);
 
 // SAFETY: `body` and `extra` follow the table in the module's documentation: written by the orchestrator alone before the slot is published,
