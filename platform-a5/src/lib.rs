@@ -8,13 +8,15 @@ mod registers;
 mod timing;
 mod topology;
 
-use prewire_runtime_core::chip::ChipSpec;
+use prewire_runtime_core::chip::{ChipSpec, MissingCores};
 
 /// The A5 chip.
 pub fn chip() -> ChipSpec {
     ChipSpec {
         name: topology::NAME,
         clusters: topology::CLUSTERS,
+        missing: MissingCores::NONE,
+        core_names: None,
         dies: topology::DIES,
         threads_default: topology::THREADS_DEFAULT,
         threads_max: topology::THREADS_MAX,

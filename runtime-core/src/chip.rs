@@ -4,6 +4,7 @@
 
 use crate::id::CoreId;
 use crate::tensor::DataType;
+use std::sync::Arc as StdArc;
 
 /// The two kinds of core. A cluster is one cube core and two vector cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +84,20 @@ pub struct Rates {
     pub memory_bytes_per_ns: f64,
 }
 
+/// Cores that the last clusters lack: a platform whose kinds of core are not in the proportion of a cluster has numbers for cores that do not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingCores {
+    /// So many cube cores, the last ones.
+    pub cubes: u16,
+    /// So many vector cores, the last ones.
+    pub vectors: u16,
+}
+
+impl MissingCores {
+    /// Every cluster is whole.
+    pub const NONE: MissingCores = MissingCores { cubes: 0, vectors: 0 };
+}
+
 /// A chip.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChipSpec {
@@ -90,6 +105,10 @@ pub struct ChipSpec {
     pub name: &'static str,
     /// Clusters of one cube and two vector cores.
     pub clusters: u16,
+    /// Which cores of the last clusters do not exist.
+    pub missing: MissingCores,
+    /// What each core is called, where that is not its kind and its number.
+    pub core_names: Option<StdArc<[String]>>,
     /// Dies the clusters are spread over, evenly.
     pub dies: u16,
     /// Threads of a run by default: one orchestrator, the rest schedulers.
@@ -121,6 +140,8 @@ impl ChipSpec {
         ChipSpec {
             name: "unit",
             clusters,
+            missing: MissingCores::NONE,
+            core_names: None,
             dies: 1,
             threads_default: 2,
             threads_max: 16,
@@ -164,17 +185,23 @@ impl ChipSpec {
 
     /// Cube cores: one per cluster, numbered from 0.
     pub const fn cube_cores(&self) -> u16 {
-        self.clusters
+        self.clusters - self.missing.cubes
     }
 
     /// Vector cores: two per cluster, numbered behind the cube cores.
     pub const fn vector_cores(&self) -> u16 {
-        self.clusters * 2
+        self.clusters * 2 - self.missing.vectors
     }
 
-    /// All cores.
+    /// Numbers of cores, from 0; where clusters are whole there is a core for each.
     pub const fn cores(&self) -> u16 {
         self.clusters * 3
+    }
+
+    /// Whether there is a core with this number.
+    #[inline]
+    pub const fn has(&self, core: CoreId) -> bool {
+        if core.0 < self.clusters { core.0 < self.cube_cores() } else { core.0 - self.clusters < self.vector_cores() }
     }
 
     /// The core that is `part` (0 cube, 1 and 2 vector) of `cluster`.
@@ -203,9 +230,10 @@ impl ChipSpec {
         if core.0 < self.clusters { CoreKind::Cube } else { CoreKind::Vector }
     }
 
-    /// A core as users write it: its kind and its number in the chip.
+    /// A core as users write it: its kind and its number in the chip, unless it has a name.
     pub fn core_name(&self, core: CoreId) -> String {
-        format!("{}_{}", self.kind_of(core).name(), core.0)
+        let named = self.core_names.as_ref().and_then(|names| names.get(core.index()));
+        named.cloned().unwrap_or_else(|| format!("{}_{}", self.kind_of(core).name(), core.0))
     }
 
     /// Whether kernels of this chip know the element type.

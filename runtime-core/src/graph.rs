@@ -12,7 +12,8 @@ use crate::ready::ReadyRing;
 use crate::run::RunState;
 use crate::slot::{NO_CAUSE, Shape, Slot, SlotTable, TaskFlags};
 use crate::sync::{AtomicU64, CachePadded, Ordering, fence_behind_rmw};
-use crate::waiting::Bells;
+use crate::waiting::{Bells, Doorbell};
+use std::sync::Arc as StdArc;
 
 /// How large the tables are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,18 @@ impl Graph {
     /// # Panics
     /// If a size is beyond what 32-bit indices reach or there are more than 63 instances.
     pub fn new(sizes: GraphSizes, owner: impl Fn(CoreId) -> usize) -> Self {
+        Graph::with_doorbell(sizes, owner, None)
+    }
+
+    /// The same, with parties that sleep where the platform says.
+    ///
+    /// # Panics
+    /// As [`Graph::new`].
+    pub fn with_doorbell(
+        sizes: GraphSizes,
+        owner: impl Fn(CoreId) -> usize,
+        doorbell: Option<StdArc<dyn Doorbell>>,
+    ) -> Self {
         let owners: Box<[u8]> = (0..sizes.cores).map(|core| owner(CoreId(core as u16)) as u8).collect();
         assert!(
             owners.iter().all(|&owner| (owner as usize) < sizes.instances),
@@ -114,7 +127,7 @@ impl Graph {
             edges: EdgeTable::new(sizes.edges),
             arguments: ArgumentArena::new(sizes.argument_units),
             run: RunState::default(),
-            bells: Bells::new(sizes.instances + 1),
+            bells: Bells::with_doorbell(sizes.instances + 1, doorbell),
             progress: (0..sizes.instances).map(|_| CachePadded::new(Progress::default())).collect(),
             queues: std::array::from_fn(|_| ReadyRing::new(sizes.slots)),
             directed: (0..sizes.cores).map(|_| CachePadded::new(Inbox::new())).collect(),

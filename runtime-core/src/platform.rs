@@ -86,6 +86,17 @@ pub struct Pulse {
     pub beat: u64,
 }
 
+/// Whether a core can be given work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// It can.
+    Up,
+    /// Not now: it is being replaced. What is directed at it waits.
+    Down,
+    /// Never again: whatever is dispatched to it fails at once, so only what nobody else may run is.
+    Gone,
+}
+
 /// The cores of one chip, or whatever plays their part.
 ///
 /// A core's methods are called only by the scheduler instance that owns the core, except [`Platform::pulse`], [`Platform::cancel`] and
@@ -132,6 +143,18 @@ pub trait Platform: Send + Sync {
 
     /// Whether kernels that wait for one another can run at the same time.
     fn runs_concurrently(&self) -> bool;
+
+    /// A number that changes whenever the answer of [`Platform::availability`] does for any core. The platform rings the owner's bell then.
+    #[inline(always)]
+    fn availability_epoch(&self) -> u32 {
+        0
+    }
+
+    /// Whether a core can be given work; a chip's cores always can.
+    #[inline]
+    fn availability(&self, _core: CoreId) -> Availability {
+        Availability::Up
+    }
 
     /// A consumer was released in the walk of a completed task. Where time is modelled, the scheduler instance that steps pays for it.
     #[inline(always)]

@@ -4,6 +4,7 @@
 //! sleepers behind it. Both sides put a full fence between their store and their look, so that at least one of them sees the other.
 
 use crate::sync::{AtomicU64, Mutex, Ordering, fence, spin_hint, thread};
+use std::sync::Arc as StdArc;
 use std::time::Duration;
 
 /// How a party waits before it sleeps.
@@ -67,15 +68,44 @@ impl Patience {
 
 const POISON: &str = "a bell's lock is held over no code that panics";
 
+/// Where the parties sleep, if not each on its own thread's token: a platform whose cores are other processes brings one, on words that those share, so
+/// that a core wakes the scheduler that waits for it without a thread in between.
+///
+/// The order is the bells' own: `arm`, a full fence, a last look for work, then `doze`; whoever rings publishes, puts a full fence behind it, and rings.
+pub trait Doorbell: Send + Sync {
+    /// The party is about to sleep: from here on a ring is kept for it.
+    fn arm(&self, party: usize);
+    /// Sleeps until the party is rung, or for `timeout`; returns at once if it was rung since it was armed.
+    fn doze(&self, party: usize, timeout: Duration);
+    /// The party is awake.
+    fn disarm(&self, party: usize);
+    /// Wakes the party if it is armed.
+    fn ring(&self, party: usize);
+}
+
+/// Who sleeps as a party.
+#[derive(Clone, Debug)]
+enum Sleeper {
+    Thread(thread::Thread),
+    /// On the doorbell, as this party.
+    Doorbell(usize),
+}
+
 /// The bells of a run's parties: one per scheduler instance, and one for the orchestrator behind them.
 ///
 /// A party's bit in `idle` is all there is to its state: the party sets it before it sleeps, and whoever rings clears it. Were there a second word beside
 /// it, a ringer that is slow between the two could clear the announcement of the party's next sleep.
-#[derive(Debug)]
 pub struct Bells {
     /// One bit per party that is about to sleep or sleeps and has not been rung.
     idle: AtomicU64,
-    sleepers: Box<[Mutex<Option<thread::Thread>>]>,
+    sleepers: Box<[Mutex<Option<Sleeper>>]>,
+    doorbell: Option<StdArc<dyn Doorbell>>,
+}
+
+impl std::fmt::Debug for Bells {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bells").field("idle", &self.idle).field("parties", &self.parties()).finish_non_exhaustive()
+    }
 }
 
 impl Bells {
@@ -84,8 +114,16 @@ impl Bells {
     /// # Panics
     /// If there are more than 64.
     pub fn new(parties: usize) -> Self {
+        Bells::with_doorbell(parties, None)
+    }
+
+    /// The same, with a place of the platform's own to sleep in.
+    ///
+    /// # Panics
+    /// If there are more than 64.
+    pub fn with_doorbell(parties: usize, doorbell: Option<StdArc<dyn Doorbell>>) -> Self {
         assert!(parties <= 64, "{parties} parties cannot be told apart by 64 bits");
-        Bells { idle: AtomicU64::new(0), sleepers: (0..parties).map(|_| Mutex::new(None)).collect() }
+        Bells { idle: AtomicU64::new(0), sleepers: (0..parties).map(|_| Mutex::new(None)).collect(), doorbell }
     }
 
     /// The bit mask of parties that sleep or are about to.
@@ -101,18 +139,29 @@ impl Bells {
     ///
     /// One thread at a time waits as one party; a thread that plays several waits as all of them.
     pub fn sleep(&self, parties: u64, timeout: Duration, look: impl FnOnce() -> bool) -> bool {
+        // A thread that plays several parties sleeps as the first of them.
+        let bed = self.doorbell.as_deref().map(|doorbell| (doorbell, parties.trailing_zeros() as usize));
         for (party, sleeper) in self.sleepers.iter().enumerate() {
             if parties >> party & 1 != 0 {
-                *sleeper.lock().expect(POISON) = Some(thread::current());
+                let who = bed.map_or_else(|| Sleeper::Thread(thread::current()), |(_, party)| Sleeper::Doorbell(party));
+                *sleeper.lock().expect(POISON) = Some(who);
             }
+        }
+        if let Some((doorbell, party)) = bed {
+            doorbell.arm(party);
         }
         self.idle.fetch_or(parties, Ordering::AcqRel);
         if !cfg!(prewire_mutation = "park_without_fence") {
             fence(Ordering::SeqCst);
         }
         let found = !cfg!(prewire_mutation = "park_without_recheck") && look();
-        if !found {
-            self.doze(parties, timeout);
+        match bed {
+            Some((doorbell, party)) if !found => doorbell.doze(party, timeout),
+            None if !found => self.doze(parties, timeout),
+            _ => {}
+        }
+        if let Some((doorbell, party)) = bed {
+            doorbell.disarm(party);
         }
         self.idle.fetch_and(!parties, Ordering::AcqRel);
         found
@@ -168,8 +217,10 @@ impl Bells {
         let bit = 1 << party;
         if self.idle.fetch_and(!bit, Ordering::AcqRel) & bit != 0 {
             let sleeper = self.sleepers[party].lock().expect(POISON).clone();
-            if let Some(sleeper) = sleeper {
-                sleeper.unpark();
+            match (sleeper, &self.doorbell) {
+                (Some(Sleeper::Thread(sleeper)), _) => sleeper.unpark(),
+                (Some(Sleeper::Doorbell(party)), Some(doorbell)) => doorbell.ring(party),
+                (None | Some(Sleeper::Doorbell(_)), _) => {}
             }
         }
         if cfg!(prewire_mutation = "ring_clears_late") {

@@ -108,7 +108,9 @@ impl<P: Platform> Round<'_, P> {
     /// Whether a successor may be kept for a core that has just become free: nothing directed waits for it and nobody keeps it free.
     #[inline]
     pub(crate) fn may_keep_for(&self, place: Place) -> FreedCore {
-        let wanted = self.own.tracker.is_kept_free(place) || self.own.directed.waits_for(place);
+        let tracker = &self.own.tracker;
+        let wanted =
+            tracker.is_kept_free(place) || tracker.is_unfit_for_any(place) || self.own.directed.waits_for(place);
         (!wanted).then_some(place.kind())
     }
 

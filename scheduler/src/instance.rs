@@ -46,7 +46,11 @@ pub(crate) struct Instance {
     pub(crate) index: usize,
     pub(crate) run: u32,
     pub(crate) ports: Vec<Port>,
+    /// Places without a core.
+    missing: Box<[Place]>,
     pub(crate) tracker: Tracker,
+    /// The platform's word on which cores can be given work, as last taken in.
+    pub(crate) availability_epoch: u32,
     /// The core of each kind that was used last.
     pub(crate) warm: [Place; 2],
     /// Dispatches that have not been seen to end.
@@ -115,11 +119,14 @@ impl Instance {
             running: Work::NONE,
             preloaded: Work::NONE,
         };
+        let ports: Vec<Port> = owned.flat_map(|cluster| (0..3).map(move |part| port(cluster, part))).collect();
         Instance {
             index,
             run: 0,
-            ports: owned.flat_map(|cluster| (0..3).map(move |part| port(cluster, part))).collect(),
+            missing: (0..ports.len()).filter(|&at| !chip.has(ports[at].core)).map(place_at).collect(),
+            ports,
             tracker: Tracker::new(clusters),
+            availability_epoch: 0,
             // The last ones, so that the first ones come next.
             warm: [Place::new(clusters.max(1) - 1, 0), Place::new(clusters.max(1) - 1, 2)],
             dispatches: 0,
@@ -146,6 +153,11 @@ impl Instance {
             port.in_flight = InFlight::default();
         }
         self.tracker = Tracker::new(self.ports.len() / 3);
+        for &place in &self.missing {
+            self.tracker.remove(place);
+        }
+        // Whatever the platform says then is news.
+        self.availability_epoch = 0;
         self.dispatches = 0;
         self.completed = 0;
         self.unrun = 0;
@@ -170,6 +182,11 @@ impl Instance {
     }
 }
 
+/// The place that a port stands for.
+fn place_at(port: usize) -> Place {
+    Place::new(port / 3, port % 3)
+}
+
 /// One step's view of an instance and of what it shares. The rooms of this crate are methods of it.
 pub(crate) struct Round<'a, P: Platform> {
     pub(crate) group: &'a SchedulerGroup<P>,
@@ -181,6 +198,21 @@ pub(crate) struct Round<'a, P: Platform> {
 impl<'a, P: Platform> Round<'a, P> {
     pub(crate) fn new(group: &'a SchedulerGroup<P>, own: &'a mut Instance) -> Self {
         Round { group, graph: &group.graph, platform: &group.platform, own }
+    }
+
+    /// Takes in which cores can be given work, if that has changed.
+    #[inline]
+    pub(crate) fn learn_availability(&mut self) -> bool {
+        let epoch = self.platform.availability_epoch();
+        if epoch == self.own.availability_epoch {
+            return false;
+        }
+        self.own.availability_epoch = epoch;
+        for at in 0..self.own.ports.len() {
+            let availability = self.platform.availability(self.own.ports[at].core);
+            self.own.tracker.set_availability(place_at(at), availability);
+        }
+        true
     }
 
     fn progress(&self) -> &'a Progress {

@@ -91,7 +91,7 @@ impl<P: Platform> Scheduler<P> {
 impl<P: Platform> Round<'_, P> {
     #[inline]
     fn work(&mut self) -> bool {
-        let mut worked = false;
+        let mut worked = self.learn_availability();
         if self.own.dispatches > 0 {
             worked |= self.collect();
         }
@@ -120,6 +120,7 @@ impl<P: Platform> Round<'_, P> {
             return false;
         }
         !self.own.walks.is_empty()
+            || self.platform.availability_epoch() != self.own.availability_epoch
             || !self.graph.queue(Queue::Retire).is_empty()
             || !self.graph.queue(Queue::Gang).is_empty()
             || self.gates_ask()

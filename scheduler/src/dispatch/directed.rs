@@ -126,7 +126,7 @@ impl<P: Platform> Round<'_, P> {
         if self.own.tracker.is_kept_free(place) {
             return false;
         }
-        self.own.tracker.is_idle(place)
+        self.own.tracker.is_able(place)
             || self.platform.can_preload()
                 && self.own.ports[place.index()].in_flight.can_preload()
                 && !self.gang_waits()

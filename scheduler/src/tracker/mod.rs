@@ -1,6 +1,7 @@
 //! Which cores of an instance's clusters are idle, running or full, as plain bit sets: one bit per cluster, one word per part of a cluster.
 
 use prewire_runtime_core::chip::CoreKind;
+use prewire_runtime_core::platform::Availability;
 use prewire_runtime_core::slot::Parts;
 
 /// Clusters that one instance may own.
@@ -65,10 +66,16 @@ impl Kinds {
 #[derive(Clone, Debug)]
 pub(crate) struct Tracker {
     all: u64,
+    /// The cores that exist.
+    present: [u64; 3],
     idle: [u64; 3],
     open: [u64; 3],
     gathered: Kinds,
     reserved: [u64; 3],
+    /// Cores that take nothing now.
+    down: [u64; 3],
+    /// Cores that take only what nobody else may run.
+    gone: [u64; 3],
 }
 
 impl Tracker {
@@ -76,7 +83,66 @@ impl Tracker {
     pub(crate) fn new(clusters: usize) -> Self {
         assert!(clusters <= MOST_CLUSTERS, "an instance owns at most {MOST_CLUSTERS} clusters, not {clusters}");
         let all = if clusters == MOST_CLUSTERS { u64::MAX } else { (1 << clusters) - 1 };
-        Tracker { all, idle: [all; 3], open: [0; 3], gathered: Kinds(0), reserved: [0; 3] }
+        Tracker {
+            all,
+            present: [all; 3],
+            idle: [all; 3],
+            open: [0; 3],
+            gathered: Kinds(0),
+            reserved: [0; 3],
+            down: [0; 3],
+            gone: [0; 3],
+        }
+    }
+
+    /// The place has no core. Before anything is dispatched.
+    pub(crate) fn remove(&mut self, place: Place) {
+        self.present[place.part as usize] &= !place.bit();
+        self.idle[place.part as usize] &= !place.bit();
+    }
+
+    /// Takes in whether a core can be given work.
+    pub(crate) fn set_availability(&mut self, place: Place, availability: Availability) {
+        let part = place.part as usize;
+        self.down[part] &= !place.bit();
+        self.gone[part] &= !place.bit();
+        match availability {
+            Availability::Up => {}
+            Availability::Down => self.down[part] |= place.bit(),
+            Availability::Gone => self.gone[part] |= place.bit(),
+        }
+    }
+
+    /// Idle cores of a part that can be given work by name.
+    #[inline]
+    fn able(&self, part: usize) -> u64 {
+        self.idle[part] & !self.down[part]
+    }
+
+    /// Whether a core that exists can be given what is directed at it.
+    #[inline]
+    pub(crate) fn is_able(&self, place: Place) -> bool {
+        self.able(place.part as usize) & place.bit() != 0
+    }
+
+    /// Whether the core may be given the successor of what it ran. It is idle.
+    #[inline]
+    pub(crate) fn is_unfit_for_any(&self, place: Place) -> bool {
+        let part = place.part as usize;
+        (self.down[part] | self.gone[part]) & place.bit() != 0
+    }
+
+    /// Cores that are gone, unless all of the kind are: then work that any of them could do ends on them.
+    #[inline]
+    fn avoided(&self, part: usize) -> u64 {
+        if self.gone == [0; 3] {
+            return 0;
+        }
+        let all_gone = match part {
+            0 => self.present[0] & !self.gone[0] == 0,
+            _ => self.present[1] & !self.gone[1] == 0 && self.present[2] & !self.gone[2] == 0,
+        };
+        if all_gone { 0 } else { self.gone[part] }
     }
 
     /// Which part of which cluster is kept free for a gang.
@@ -107,7 +173,7 @@ impl Tracker {
     /// Cores of a part that may take a single block now.
     #[inline]
     fn free(&self, part: usize) -> u64 {
-        self.idle[part] & !self.reserved[part] & !self.gathered_of(part)
+        self.able(part) & !self.avoided(part) & !self.reserved[part] & !self.gathered_of(part)
     }
 
     /// How many cores of the kind may take a single block now.
@@ -233,8 +299,8 @@ impl Tracker {
     /// How many places a gang of this kind finds here: single cores, or clusters. Reservations do not count against it; its own keep others away.
     pub(crate) fn gang_places(&self, parts: Parts) -> u32 {
         match parts.0.count_ones() {
-            1 if parts == Parts::CUBE => self.idle[0].count_ones(),
-            1 => self.idle[1].count_ones() + self.idle[2].count_ones(),
+            1 if parts == Parts::CUBE => self.able(0).count_ones(),
+            1 => self.able(1).count_ones() + self.able(2).count_ones(),
             _ => self.idle_clusters(parts).count_ones(),
         }
     }
@@ -246,13 +312,21 @@ impl Tracker {
     /// A place for one block of a gang: a core for a single part, else a cluster (as its cube part).
     pub(crate) fn choose_for_gang(&self, parts: Parts) -> Option<Place> {
         match parts.0.count_ones() {
-            1 if parts == Parts::CUBE => Self::first(CoreKind::Cube, self.idle[0], 0, 0),
-            1 => Self::first(CoreKind::Vector, 0, self.idle[1], self.idle[2]),
+            1 if parts == Parts::CUBE => self.first_able(CoreKind::Cube),
+            1 => self.first_able(CoreKind::Vector),
             _ => match self.idle_clusters(parts) {
                 0 => None,
                 clusters => Some(Place::new(clusters.trailing_zeros() as usize, 0)),
             },
         }
+    }
+
+    /// An idle core of the kind, one that is gone only if there is no other.
+    fn first_able(&self, kind: CoreKind) -> Option<Place> {
+        let [cubes, vectors_0, vectors_1] = std::array::from_fn(|part| self.able(part));
+        let better = |part: usize, able: u64| able & !self.gone[part];
+        Self::first(kind, better(0, cubes), better(1, vectors_0), better(2, vectors_1))
+            .or_else(|| Self::first(kind, cubes, vectors_0, vectors_1))
     }
 
     /// The core was given a dispatch.
@@ -291,7 +365,7 @@ impl Tracker {
 
     /// The running cores.
     pub(crate) fn busy(&self) -> impl Iterator<Item = Place> + use<> {
-        let busy = self.idle.map(|idle| self.all & !idle);
+        let busy: [u64; 3] = std::array::from_fn(|part| self.present[part] & !self.idle[part]);
         (0..3).flat_map(move |part| {
             let mut left = busy[part];
             std::iter::from_fn(move || {

@@ -116,3 +116,32 @@ fn kinds_meet_where_parts_use_the_same_kind_of_core() {
     assert!(Kinds::of(Parts(7)).meet(Kinds::of(Parts::CUBE)));
     assert_eq!(Kinds::of(Parts::CUBE).with(Kinds::of(Parts::VECTOR_1)), Kinds::of(Parts(5)));
 }
+
+/// A host's workers are cores of two kinds in any proportion, and each may be away for a while or for good.
+#[test]
+fn cores_that_are_missing_down_or_gone_are_not_chosen() {
+    let mut tracker = Tracker::new(2);
+    tracker.remove(Place::new(0, 0));
+    tracker.remove(Place::new(1, 0));
+    tracker.remove(Place::new(1, 2));
+    assert_eq!((tracker.free_cores(CUBE), tracker.free_cores(VECTOR)), (0, 3));
+    assert!(tracker.busy().next().is_none() && tracker.gang_places(Parts::CUBE) == 0);
+
+    let [first, second, third] = [Place::new(0, 1), Place::new(0, 2), Place::new(1, 1)];
+    tracker.set_availability(first, Availability::Gone);
+    tracker.set_availability(second, Availability::Down);
+    assert_eq!(tracker.free_cores(VECTOR), 1);
+    assert_eq!(
+        tracker.choose_next(VECTOR, third),
+        Some(third),
+        "a core that is gone or down takes nothing of its own accord"
+    );
+    assert!(tracker.is_able(first) && !tracker.is_able(second), "what names a core that is gone ends there");
+    assert_eq!(tracker.choose_for_gang(Parts::VECTOR_0), Some(third), "a gang takes a core that is gone last");
+
+    tracker.set_availability(second, Availability::Gone);
+    tracker.set_availability(third, Availability::Gone);
+    assert_eq!(tracker.free_cores(VECTOR), 3, "with all of a kind gone, work for any of them ends on them");
+    tracker.set_availability(second, Availability::Up);
+    assert_eq!(tracker.choose_next(VECTOR, third), Some(second));
+}
