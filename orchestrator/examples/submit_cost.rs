@@ -124,7 +124,7 @@ fn submit(orchestrator: &mut Orchestrator, arguments: &[Argument<'_>], retirer: 
 fn measure(name: &str, batch: usize, rounds: u32) -> Result<(), TensorError> {
     let config = OrchestratorConfig::default();
     let chip = ChipSpec::unit(1);
-    let graph = Arc::new(Graph::new(config.graph_sizes(1, chip.cores() as usize), |_| 0));
+    let graph = Arc::new(Graph::new(config.graph_sizes(1, &chip), |_| 0));
     let Ok(mut orchestrator) = Orchestrator::new(config, Arc::clone(&graph), Arc::new(NoMemory), &chip) else {
         panic!("no memory was needed");
     };

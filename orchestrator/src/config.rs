@@ -2,6 +2,7 @@
 
 use crate::index::Hazards;
 use crate::rings::argument_units;
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::graph::GraphSizes;
 use prewire_runtime_core::id::RING_COUNT;
 use std::time::Duration;
@@ -48,15 +49,16 @@ impl Default for OrchestratorConfig {
 }
 
 impl OrchestratorConfig {
-    /// The sizes of the graph that such an orchestrator works on, with `instances` schedulers and `cores` cores.
-    pub fn graph_sizes(&self, instances: usize, cores: usize) -> GraphSizes {
+    /// The sizes of the graph that such an orchestrator works on, with `instances` schedulers of `chip`.
+    pub fn graph_sizes(&self, instances: usize, chip: &ChipSpec) -> GraphSizes {
+        let units = self.window.iter().map(|&window| argument_units(window, chip.arguments));
         GraphSizes {
             // As many again for allocations, which have slots of their own.
             slots: 2 * self.window.iter().sum::<u64>() as usize,
             edges: self.edges.iter().sum::<u64>() as usize,
-            argument_units: self.window.iter().map(|&window| argument_units(window)).sum::<u64>() as usize,
+            argument_units: units.sum::<u64>() as usize,
             instances,
-            cores,
+            cores: usize::from(chip.cores()),
         }
     }
 }

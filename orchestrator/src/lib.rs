@@ -6,6 +6,7 @@
 
 mod access;
 mod config;
+mod creators;
 mod edge_set;
 mod external;
 mod index;

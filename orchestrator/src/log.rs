@@ -53,7 +53,7 @@ pub struct LoggedEdge {
     /// Where the edge comes from.
     pub origin: EdgeOrigin,
     /// The argument that led to it, counted from 0; a predicate's operand comes behind the last argument. None for an explicit one.
-    pub argument: Option<u8>,
+    pub argument: Option<u16>,
     /// What the edge means.
     pub flags: EdgeFlags,
 }

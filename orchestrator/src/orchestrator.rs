@@ -1,6 +1,7 @@
 //! The orchestrator: what it is made of, and the life of a run.
 
 use crate::config::OrchestratorConfig;
+use crate::creators::Creators;
 use crate::edge_set::EdgeSet;
 use crate::external::External;
 use crate::index::{Index, IndexOptions};
@@ -16,20 +17,11 @@ use prewire_runtime_core::id::{BufferId, RING_COUNT, RingIndex, SlotIndex, TaskI
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::memory::{DeviceMemory, OutOfMemory};
 use prewire_runtime_core::slot::Ordinal;
-use prewire_runtime_core::task::{HEAP_ALIGNMENT_BYTES, MAX_SCOPE_DEPTH, MAX_TENSORS};
+use prewire_runtime_core::task::{HEAP_ALIGNMENT_BYTES, MAX_SCOPE_DEPTH};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-
-/// What the outputs of a task with a slot were, as far as later tasks need to know.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Creator {
-    /// The number of the first output's buffer.
-    pub(crate) first_buffer: u64,
-    /// One bit per output that a later task overwrote whole, so that the creator's failure no longer concerns its readers.
-    pub(crate) overwritten: u32,
-}
 
 /// Says what a task that an access waits for is doing, beyond what the graph knows: `Some("running on AIV_3")`.
 pub(crate) type Describe = dyn Fn(SlotIndex, TaskId) -> Option<String> + Send;
@@ -53,7 +45,7 @@ pub struct Orchestrator {
     pub(crate) scopes: Scopes,
     pub(crate) index: Index,
     pub(crate) edge_set: EdgeSet,
-    pub(crate) creators: Box<[Creator]>,
+    pub(crate) creators: Creators,
     pub(crate) external: External,
     /// Pieces of external memory got one key while tasks of both may be live: all of them must end before anything else is looked up.
     pub(crate) pieces_joined: bool,
@@ -93,7 +85,7 @@ impl Orchestrator {
         memory: Arc<dyn DeviceMemory>,
         chip: &ChipSpec,
     ) -> Result<Self, OutOfMemory> {
-        let sizes = config.graph_sizes(graph.progress.len(), chip.cores() as usize);
+        let sizes = config.graph_sizes(graph.progress.len(), chip);
         assert!(
             graph.slots.len() >= sizes.slots
                 && graph.edges.len() >= sizes.edges
@@ -112,12 +104,13 @@ impl Orchestrator {
                 first_edge,
                 edges: config.edges[ring],
                 first_unit,
+                limits: chip.arguments,
                 heap_address: heaps[ring],
                 heap_bytes: heap_bytes[ring],
             };
             first_slot += 2 * place.window;
             first_edge += place.edges;
-            first_unit += argument_units(place.window);
+            first_unit += argument_units(place.window, chip.arguments);
             Ring::new(place, config.first_sequence)
         });
         let entries = config.index_entries as usize;
@@ -125,7 +118,7 @@ impl Orchestrator {
             entries,
             touches: entries.saturating_mul(4),
             slots: sizes.slots,
-            arguments: MAX_TENSORS + 1,
+            arguments: usize::from(chip.arguments.tensors) + 1,
             hazards: config.hazards,
         });
         Ok(Orchestrator {
@@ -138,10 +131,10 @@ impl Orchestrator {
             scopes: Scopes::new(),
             index,
             edge_set: EdgeSet::new(sizes.slots),
-            creators: vec![Creator::default(); sizes.slots].into_boxed_slice(),
+            creators: Creators::new(sizes.slots, chip.arguments),
             external: External::default(),
             pieces_joined: false,
-            scratch: Scratch::new(),
+            scratch: Scratch::new(usize::from(chip.arguments.tensors)),
             failed: BTreeMap::new(),
             ordinal: 0,
             next_buffer: 0,

@@ -9,6 +9,7 @@ mod timing;
 mod topology;
 
 use prewire_runtime_core::chip::{ChipSpec, MissingCores};
+use prewire_runtime_core::task::ArgumentLimits;
 
 /// The A5 chip.
 pub fn chip() -> ChipSpec {
@@ -25,6 +26,7 @@ pub fn chip() -> ChipSpec {
         coherent: topology::COHERENT,
         latencies: timing::LATENCIES,
         rates: rates::RATES,
+        arguments: ArgumentLimits::CHIP,
         data_types: data_types::KNOWN,
         exit_deadline_ms: timing::EXIT_DEADLINE_MS,
         handshake_deadline_ms: timing::HANDSHAKE_DEADLINE_MS,

@@ -67,7 +67,7 @@ impl Blocking for Schedulers {
 impl Stepped {
     fn new(instances: usize, config: OrchestratorConfig, kernels: &[(&str, Body)]) -> Self {
         let chip = prewire::Chip::A2a3.spec().with_clusters(4);
-        let graph = Arc::new(Graph::new(config.graph_sizes(instances, chip.cores() as usize), |core| {
+        let graph = Arc::new(Graph::new(config.graph_sizes(instances, &chip), |core| {
             chip.place_of(core).0 as usize % instances
         }));
         let memory = Arc::new(SimMemory::new(&chip));

@@ -3,6 +3,7 @@
 //! Shared code never asks which chip it is; it reads a value from here.
 
 use crate::id::CoreId;
+use crate::task::ArgumentLimits;
 use crate::tensor::DataType;
 use std::sync::Arc as StdArc;
 
@@ -125,6 +126,8 @@ pub struct ChipSpec {
     pub latencies: Latencies,
     /// How much a core does per nanosecond.
     pub rates: Rates,
+    /// How many arguments one task may have.
+    pub arguments: ArgumentLimits,
     /// Element types that kernels of this chip know.
     pub data_types: &'static [DataType],
     /// How long a run's teardown waits for all cores together to say that they left.
@@ -160,6 +163,7 @@ impl ChipSpec {
                 step_ns: 1,
             },
             rates: Rates { cube_multiply_adds_per_ns: 1.0, vector_operations_per_ns: 1.0, memory_bytes_per_ns: 1.0 },
+            arguments: ArgumentLimits::CHIP,
             data_types: &DataType::ALL,
             exit_deadline_ms: 1000,
             handshake_deadline_ms: 1000,

@@ -34,9 +34,9 @@ pub struct DispatchPayload {
     /// The parts the task uses, as [`crate::slot::Parts`].
     pub parts: u8,
     /// How many tensor arguments there are.
-    pub tensor_count: u8,
+    pub tensor_count: u16,
     /// How many scalar arguments there are.
-    pub scalar_count: u8,
+    pub scalar_count: u16,
     /// Whether blocks or parts of the task may wait for one another, so that the kernel must not run on the dispatching thread.
     pub concurrent: bool,
 }

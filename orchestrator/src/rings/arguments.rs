@@ -1,25 +1,25 @@
 //! Where the arguments of live tasks lie: spans of 64-byte units within segments. A segment whose tasks are all gone is used again first, so the
 //! memory in use is as small as the live tasks. There is room for as many tasks as the window has, so arguments are never what is short.
 
-use prewire_runtime_core::task::{MAX_SCALARS, MAX_TENSORS};
+use prewire_runtime_core::task::ArgumentLimits;
 use std::collections::VecDeque;
 
-/// The most units one task needs.
-const TASK_UNITS_MOST: u64 = (MAX_TENSORS + MAX_SCALARS.div_ceil(8)) as u64;
-
-/// Units per segment: 16 KiB.
-const SEGMENT_UNITS: u64 = 256;
+/// Units per segment: 16 KiB, or more where the largest task would use up most of that.
+fn segment_units(limits: ArgumentLimits) -> u64 {
+    (4 * u64::from(limits.units())).next_power_of_two().max(256)
+}
 
 /// How many segments hold the arguments of `window` tasks, however large.
 ///
-/// Full segments hold at least `SEGMENT_UNITS - TASK_UNITS_MOST + 1` units each; two more are begun or not yet left.
-fn segments(window: u64) -> u64 {
-    (window * TASK_UNITS_MOST).div_ceil(SEGMENT_UNITS - TASK_UNITS_MOST + 1) + 2
+/// Full segments miss less than one of the largest tasks each; two more are begun or not yet left.
+fn segments(window: u64, limits: ArgumentLimits) -> u64 {
+    let most = u64::from(limits.units());
+    (window * most).div_ceil(segment_units(limits) - most + 1) + 2
 }
 
-/// The argument units of a ring with this window.
-pub(crate) fn argument_units(window: u64) -> u64 {
-    segments(window) * SEGMENT_UNITS
+/// The argument units of a ring with this window, for tasks within `limits`.
+pub(crate) fn argument_units(window: u64, limits: ArgumentLimits) -> u64 {
+    segments(window, limits) * segment_units(limits)
 }
 
 /// The argument units of one ring.
@@ -34,17 +34,19 @@ pub(crate) struct Arguments {
     /// When the tail gets here, the oldest left segment is free.
     oldest_until: u64,
     free: Vec<u32>,
+    segment_units: u32,
 }
 
 impl Arguments {
     /// The units of a ring with this window, from `first`.
-    pub(crate) fn new(first: u64, window: u64) -> Self {
-        let count = segments(window);
-        let mut free: Vec<u32> = (0..count).rev().map(|segment| (first + segment * SEGMENT_UNITS) as u32).collect();
+    pub(crate) fn new(first: u64, window: u64, limits: ArgumentLimits) -> Self {
+        let (count, segment_units) = (segments(window, limits), segment_units(limits));
+        let mut free: Vec<u32> = (0..count).rev().map(|segment| (first + segment * segment_units) as u32).collect();
         let present = free.pop().expect("there are at least two segments");
         Arguments {
             next: present,
-            end: present + SEGMENT_UNITS as u32,
+            end: present + segment_units as u32,
+            segment_units: segment_units as u32,
             present,
             left: VecDeque::with_capacity(count as usize),
             oldest_until: u64::MAX,
@@ -82,7 +84,7 @@ impl Arguments {
         self.left.push_back((sequence, self.present));
         self.present = segment;
         self.next = segment;
-        self.end = segment + SEGMENT_UNITS as u32;
+        self.end = segment + self.segment_units;
     }
 
     /// Says that all tasks before `tail` are gone.
@@ -114,9 +116,11 @@ mod tests {
     /// A full window of the largest tasks has room, and nobody's units are anybody else's.
     #[test]
     fn a_full_window_of_the_largest_tasks_has_room() {
-        for window in [4u64, 64, 1024] {
-            let mut arguments = Arguments::new(1000, window);
-            let mut owner = vec![None; argument_units(window) as usize];
+        let limits = [ArgumentLimits::CHIP, ArgumentLimits::HOST, ArgumentLimits { tensors: 1, scalars: 0 }];
+        for (window, limits) in [4u64, 64, 1024].into_iter().flat_map(|window| limits.map(|limits| (window, limits))) {
+            let most = limits.units();
+            let mut arguments = Arguments::new(1000, window, limits);
+            let mut owner = vec![None; argument_units(window, limits) as usize];
             let mut live: VecDeque<(u64, u32, u32)> = VecDeque::new();
             for sequence in 0..window * 10 {
                 if live.len() as u64 == window {
@@ -127,7 +131,7 @@ mod tests {
                     }
                     arguments.leave(gone + 1);
                 }
-                let units = if sequence % 3 == 0 { TASK_UNITS_MOST as u32 } else { (sequence % 35) as u32 };
+                let units = if sequence % 3 == 0 { most } else { sequence as u32 % (most + 1) };
                 let first = arguments.take(units, sequence);
                 for unit in first..first + units {
                     let unit = &mut owner[unit as usize - 1000];
@@ -142,12 +146,12 @@ mod tests {
     /// A stream with few tasks alive stays within few segments.
     #[test]
     fn few_live_tasks_use_few_segments() {
-        let mut arguments = Arguments::new(0, 16_384);
+        let mut arguments = Arguments::new(0, 16_384, ArgumentLimits::CHIP);
         let mut most = 0;
         for sequence in 0..100_000u64 {
             most = most.max(arguments.take(2, sequence));
             arguments.leave(sequence.saturating_sub(100));
         }
-        assert!(most < 4 * SEGMENT_UNITS as u32, "unit {most} was used for 100 live tasks");
+        assert!(most < 4 * segment_units(ArgumentLimits::CHIP) as u32, "unit {most} was used for 100 live tasks");
     }
 }

@@ -14,6 +14,7 @@ use allocations::Allocations;
 use arguments::Arguments;
 use heap::Heap;
 use prewire_runtime_core::id::{RING_COUNT, RingIndex, SlotIndex, TaskId};
+use prewire_runtime_core::task::ArgumentLimits;
 use slots::Slots;
 use span::Span;
 
@@ -55,6 +56,7 @@ pub(crate) struct RingPlace {
     pub(crate) first_edge: u64,
     pub(crate) edges: u64,
     pub(crate) first_unit: u64,
+    pub(crate) limits: ArgumentLimits,
     pub(crate) heap_address: u64,
     pub(crate) heap_bytes: u64,
 }
@@ -96,7 +98,7 @@ impl Ring {
             slots: Slots::new(place.first_slot, place.window, first_sequence),
             heap: Heap::new(place.heap_address, place.heap_bytes, 2 * place.window),
             edges: Span::new(place.edges),
-            arguments: Arguments::new(place.first_unit, place.window),
+            arguments: Arguments::new(place.first_unit, place.window, place.limits),
             allocations: Allocations::new(place.first_allocation_slot, place.window, first_sequence),
         }
     }
@@ -120,7 +122,7 @@ impl Ring {
         self.slots = Slots::new(self.place.first_slot, self.place.window, self.head);
         self.heap.clear();
         self.edges = Span::new(self.place.edges);
-        self.arguments = Arguments::new(self.place.first_unit, self.place.window);
+        self.arguments = Arguments::new(self.place.first_unit, self.place.window, self.place.limits);
         self.allocations.abandon();
     }
 

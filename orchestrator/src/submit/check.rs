@@ -6,7 +6,7 @@ use prewire_runtime_core::error::{Fatal, Refusal};
 use prewire_runtime_core::id::{CoreId, KernelId};
 use prewire_runtime_core::kernel::{KernelSet, MAX_KERNELS};
 use prewire_runtime_core::slot::{Parts, Shape, TaskFlags};
-use prewire_runtime_core::task::{MAX_BLOCKS, MAX_SCALARS, MAX_TENSORS, Mistake, Placement, Task};
+use prewire_runtime_core::task::{ArgumentLimits, MAX_BLOCKS, Mistake, Placement, Task};
 use prewire_runtime_core::tensor::{DataType, Tensor};
 
 /// What a checked task comes down to, and where it goes once it is admitted.
@@ -16,8 +16,8 @@ pub(crate) struct Plan {
     pub(crate) parts: Parts,
     pub(crate) flags: TaskFlags,
     pub(crate) blocks: u32,
-    pub(crate) tensors: u8,
-    pub(crate) scalars: u8,
+    pub(crate) tensors: u16,
+    pub(crate) scalars: u16,
     /// Whether it overwrites a tensor that another task allocated.
     pub(crate) overwrites: bool,
     /// Whether it keeps a producer; known when it is admitted.
@@ -127,6 +127,11 @@ impl Orchestrator {
     /// Checks everything but the tensor arguments, which are checked as they are looked up.
     #[inline]
     pub(crate) fn check(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Box<Unfit>> {
+        let (tensors, scalars) = (task.tensors_named().len(), task.scalars_named().len());
+        let limits = self.chip.arguments;
+        if tensors > usize::from(limits.tensors) || scalars > usize::from(limits.scalars) {
+            return Err(too_many(task, limits));
+        }
         if let (false, Some(mistake)) = (task.is_ordinary(), task.first_mistake()) {
             return Err(refusal_of(mistake));
         }
@@ -142,8 +147,8 @@ impl Orchestrator {
             }
         }
         plan.parts = Parts(parts);
-        plan.tensors = task.tensors_named().len() as u8;
-        plan.scalars = task.scalars_named().len() as u8;
+        plan.tensors = tensors as u16;
+        plan.scalars = scalars as u16;
         if parts & (parts.wrapping_sub(1)) != 0 || parts == Parts::VECTOR_1.0 || parts == 0 || !task.is_ordinary() {
             self.check_more(task, plan)?;
         }
@@ -268,11 +273,27 @@ impl Orchestrator {
     }
 }
 
+/// The task has too many arguments, unless another mistake was made before they were given.
+#[cold]
+fn too_many(task: &Task<'_>, limits: ArgumentLimits) -> Box<Unfit> {
+    let limits = [limits.tensors, limits.scalars].map(usize::from);
+    if let Some(mistake) = task.first_mistake()
+        && task.given_before_mistake().iter().zip(limits).all(|(&given, limit)| given <= limit)
+    {
+        return refusal_of(mistake);
+    }
+    let (tensors, scalars) = (task.tensors_named().len(), task.scalars_named().len());
+    let refusal = if tensors > limits[0] {
+        Refusal::TooManyTensors { count: tensors, limit: limits[0] }
+    } else {
+        Refusal::TooManyScalars { count: scalars, limit: limits[1] }
+    };
+    refusal.into()
+}
+
 #[cold]
 fn refusal_of(mistake: Mistake) -> Box<Unfit> {
     let refusal = match mistake {
-        Mistake::TooManyTensors(count) => Refusal::TooManyTensors { count, limit: MAX_TENSORS },
-        Mistake::TooManyScalars(count) => Refusal::TooManyScalars { count, limit: MAX_SCALARS },
         Mistake::Blocks(blocks) => Refusal::Blocks { blocks, limit: MAX_BLOCKS },
         Mistake::ZeroBudget => Refusal::ZeroBudget,
     };

@@ -2,11 +2,11 @@
 
 use super::{Plan, Unfit};
 use crate::Orchestrator;
+use crate::creators::Creators;
 use crate::edge_set::EdgeSet;
 use crate::external::External;
 use crate::index::{Access, Findings, Found, Hazard, Hazards, Index};
 use crate::log::{EdgeOrigin, LoggedEdge};
-use crate::orchestrator::Creator;
 use crate::rings::Rings;
 use crate::scopes::Scopes;
 use prewire_runtime_core::edge::EdgeFlags;
@@ -53,7 +53,7 @@ pub(crate) struct Producers<'a> {
     /// The earliest failed submission that is over and that the task depends on.
     pub(crate) blame: &'a mut Ordinal,
     pub(crate) rings: &'a Rings,
-    pub(crate) creators: &'a [Creator],
+    pub(crate) creators: &'a Creators,
     pub(crate) log: Option<Log<'a>>,
 }
 
@@ -82,7 +82,7 @@ impl Producers<'_> {
     #[inline]
     pub(crate) fn creator(&mut self, tensor: &Tensor, uses_bytes: bool, argument: usize) {
         if let Some(producer) = self.creator_of(tensor) {
-            let data = uses_bytes && !self.is_overwritten(producer, tensor);
+            let data = uses_bytes && !self.creators.is_overwritten(producer, tensor.buffer());
             let flags = if data { KEPT.union(EdgeFlags::DATA) } else { KEPT };
             self.add(producer, flags, EdgeOrigin::Creator, Some(argument));
         }
@@ -103,11 +103,6 @@ impl Producers<'_> {
             return None;
         }
         Some(self.rings.get(owner.ring()).slot_of_id(owner))
-    }
-
-    fn is_overwritten(&self, producer: SlotIndex, tensor: &Tensor) -> bool {
-        let creator = &self.creators[producer.index()];
-        creator.overwritten >> (tensor.buffer().to_bits() - creator.first_buffer) & 1 != 0
     }
 }
 
@@ -133,7 +128,7 @@ impl Log<'_> {
     fn add(&mut self, producer: SlotIndex, flags: EdgeFlags, origin: EdgeOrigin, argument: Option<usize>) {
         // SAFETY: this is the orchestrator's thread, and the index and the rings name only slots that it has not reclaimed.
         let producer = unsafe { self.graph.slots.get(producer).body() }.id;
-        let argument = argument.map(|argument| argument as u8);
+        let argument = argument.map(|argument| argument as u16);
         self.edges.push(LoggedEdge { producer, consumer: self.consumer, origin, argument, flags });
     }
 }

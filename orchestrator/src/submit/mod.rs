@@ -20,7 +20,7 @@ use prewire_runtime_core::error::{Refusal, SubmitError};
 use prewire_runtime_core::id::TaskId;
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, TaskFlags};
-use prewire_runtime_core::task::{Argument, MAX_TENSORS, NewTensor, Task};
+use prewire_runtime_core::task::{Argument, NewTensor, Task};
 use prewire_runtime_core::tensor::Tensor;
 use prewire_runtime_core::waiting::Blocking;
 
@@ -46,11 +46,12 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    pub(crate) fn new() -> Self {
+    /// Room for a task with so many tensors.
+    pub(crate) fn new(tensors: usize) -> Self {
         Scratch {
             kinds: KernelKinds::new(),
-            planned: Vec::with_capacity(MAX_TENSORS),
-            outputs: Vec::with_capacity(MAX_TENSORS),
+            planned: Vec::with_capacity(tensors),
+            outputs: Vec::with_capacity(tensors),
             blame: NO_CAUSE,
             logged: Vec::new(),
         }
@@ -164,8 +165,9 @@ impl Orchestrator {
         if outputs.is_empty() {
             return Err(Refusal::Allocation { problem: "no output" });
         }
-        if outputs.len() > MAX_TENSORS {
-            return Err(Refusal::TooManyTensors { count: outputs.len(), limit: MAX_TENSORS });
+        let limit = usize::from(self.chip.arguments.tensors);
+        if outputs.len() > limit {
+            return Err(Refusal::TooManyTensors { count: outputs.len(), limit });
         }
         self.scratch.planned.clear();
         for (argument, output) in outputs.iter().enumerate() {

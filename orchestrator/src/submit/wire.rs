@@ -3,7 +3,6 @@
 use super::Plan;
 use crate::Orchestrator;
 use crate::log::TaskKind;
-use crate::orchestrator::Creator;
 use crate::rings::NOTHING_KEPT;
 use prewire_runtime_core::arguments::ArgumentUnit;
 use prewire_runtime_core::consumers::{Ending, Pushed};
@@ -119,7 +118,7 @@ impl Orchestrator {
         let outputs = self.scratch.planned.len() as u64;
         let first_buffer = self.next_buffer;
         self.next_buffer += outputs;
-        self.creators[slot.index()] = Creator { first_buffer, overwritten: 0 };
+        self.creators.begin(slot, first_buffer);
         let ring = self.rings.get_mut(self.ring);
         let mut address = ring.heap.address();
         if plan.bytes != 0 {
@@ -264,8 +263,7 @@ impl Orchestrator {
             {
                 let owner = tensor.owner();
                 let slot = self.rings.get(owner.ring()).slot_of_id(owner);
-                let creator = &mut self.creators[slot.index()];
-                creator.overwritten |= 1 << (tensor.buffer().to_bits() - creator.first_buffer);
+                self.creators.overwrite(slot, tensor.buffer());
             }
         }
     }

@@ -50,6 +50,8 @@ fn the_first_mistake_is_the_one_that_is_told() {
     let told = refusal(rig.try_submit(&Task::vector(KERNEL).arguments(&arguments).blocks(0))).to_string();
     assert!(told.contains("code 5") && told.contains("32"), "{told}");
     assert!(!told.contains("block"), "{told}");
+    let told = refusal(rig.try_submit(&Task::vector(KERNEL).blocks(0).arguments(&arguments))).to_string();
+    assert!(told.contains("0 blocks") && !told.contains("33"), "{told}");
 }
 
 /// Claims CHIP-003.

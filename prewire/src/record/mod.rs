@@ -283,7 +283,7 @@ impl Recorder {
                     _ => EdgeSource::Overlap,
                 },
                 flags: without_data(edge.flags),
-                argument: edge.argument.map(u16::from),
+                argument: edge.argument,
             })
             .collect();
         self.logged = edges.len();

@@ -206,7 +206,7 @@ fn compare(graph: &RecordedGraph, log: &EdgeLog, ids: &[TaskId]) -> EdgeComparis
                 EdgeSource::Overlap
             }
         };
-        let argument = edge.argument.map(u16::from);
+        let argument = edge.argument;
         let pair =
             found.entry((numbers[&edge.producer], numbers[&edge.consumer])).or_insert((BTreeSet::new(), argument));
         pair.0.insert(source);

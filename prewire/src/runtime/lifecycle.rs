@@ -74,7 +74,7 @@ impl Runtime {
         let instances = plan.instances;
         let clusters = plan.chip.clusters;
         let chip = plan.chip.clone();
-        let sizes = config.graph_sizes(instances, chip.cores() as usize);
+        let sizes = config.graph_sizes(instances, &chip);
         let graph = Arc::new(Graph::new(sizes, |core| chip.place_of(core).0 as usize % instances));
         debug_assert!(instances <= clusters as usize);
         let memory = Arc::new(SimMemory::new(&chip));

@@ -28,7 +28,7 @@ impl Unrun {
         kernels: Arc<KernelSet>,
     ) -> Result<Self, OutOfMemory> {
         const RUN: u32 = 1;
-        let graph = Arc::new(Graph::new(config.graph_sizes(1, usize::from(chip.cores())), |_| 0));
+        let graph = Arc::new(Graph::new(config.graph_sizes(1, chip), |_| 0));
         let memory = Arc::new(Addresses::new());
         let mut orchestrator = Orchestrator::new(config, graph.clone(), memory.clone(), chip)?;
         graph.run.begin(RUN);

@@ -8,12 +8,47 @@ use crate::tensor::{ArgumentTag, TensorArgument};
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
-/// Which arguments are open: a bit per argument, and how often for reading.
-#[derive(Debug, Default)]
-pub(super) struct Access {
+/// Which of 32 arguments are open: a bit per argument, and how often for reading.
+#[derive(Clone, Debug, Default)]
+struct Open {
     writing: u32,
     reading: u32,
     readers: [u8; 32],
+}
+
+impl Open {
+    fn in_any_way(&self) -> u32 {
+        self.writing | self.reading
+    }
+}
+
+/// Which arguments are open. Those beyond the first 32, which few tasks have, are remembered apart once one of them is opened.
+#[derive(Debug, Default)]
+pub(super) struct Access {
+    first: Open,
+    others: Option<Box<[Open]>>,
+}
+
+impl Access {
+    /// Where argument `index` of `count` is remembered, and as which bit.
+    #[inline]
+    fn of(&mut self, index: usize, count: usize) -> (&mut Open, usize) {
+        if index < 32 {
+            return (&mut self.first, index);
+        }
+        let others =
+            self.others.get_or_insert_with(|| vec![Open::default(); count.div_ceil(32) - 1].into_boxed_slice());
+        (&mut others[index / 32 - 1], index % 32)
+    }
+
+    /// The argument that stands in the way of one, among those that are open in a certain way.
+    #[inline]
+    fn blocks(&self, tensors: &[TensorArgument], index: usize, way: fn(&Open) -> u32) -> Option<usize> {
+        blocked(tensors, index, 0, way(&self.first)).or_else(|| {
+            let others = self.others.as_deref().unwrap_or_default();
+            (1..).zip(others).find_map(|(at, open)| blocked(tensors, index, 32 * at, way(open)))
+        })
+    }
 }
 
 fn refuse(text: String) -> KernelError {
@@ -44,12 +79,13 @@ fn meet(a: &TensorArgument, b: &TensorArgument) -> bool {
     a_start < b_end && b_start < a_end
 }
 
-fn blocked(tensors: &[TensorArgument], index: usize, by: u32) -> Option<usize> {
+/// The argument among 32 from `first` on, a bit each in `by`, that shares bytes with another one.
+fn blocked(tensors: &[TensorArgument], index: usize, first: usize, by: u32) -> Option<usize> {
     if by == 0 {
         return None;
     }
-    (0..tensors.len().min(32))
-        .find(|&other| by >> other & 1 != 0 && (other == index || meet(&tensors[index], &tensors[other])))
+    (first..tensors.len().min(first + 32))
+        .find(|&other| by >> (other - first) & 1 != 0 && (other == index || meet(&tensors[index], &tensors[other])))
 }
 
 /// What both kinds of access share: where the elements are.
@@ -144,13 +180,14 @@ impl<'a, T: Element> Input<'a, T> {
     ) -> Result<Self, KernelError> {
         let tensor = check::<T>(tensors, index)?;
         let mut open = access.borrow_mut();
-        if let Some(other) = blocked(tensors, index, open.writing) {
+        if let Some(other) = open.blocks(tensors, index, |open| open.writing) {
             return Err(refuse(format!("tensor {index} shares bytes with tensor {other}, which is open for writing")));
         }
-        open.reading |= 1 << index;
-        open.readers[index] = open.readers[index]
+        let (open, bit) = open.of(index, tensors.len());
+        open.readers[bit] = open.readers[bit]
             .checked_add(1)
             .ok_or_else(|| refuse(format!("tensor {index} is open for reading 255 times")))?;
+        open.reading |= 1 << bit;
         let view = View { tensor, data: tensor.first_byte() as *mut T, _elements: PhantomData };
         Ok(Input { view, access, index })
     }
@@ -193,9 +230,10 @@ impl<'a, T: Element> Input<'a, T> {
 impl<T> Drop for Input<'_, T> {
     fn drop(&mut self) {
         let mut open = self.access.borrow_mut();
-        open.readers[self.index] -= 1;
-        if open.readers[self.index] == 0 {
-            open.reading &= !(1 << self.index);
+        let (open, bit) = open.of(self.index, self.index + 1);
+        open.readers[bit] -= 1;
+        if open.readers[bit] == 0 {
+            open.reading &= !(1 << bit);
         }
     }
 }
@@ -219,10 +257,11 @@ impl<'a, T: Element> Output<'a, T> {
             return Err(refuse(format!("tensor {index} was declared as an input and cannot be written")));
         }
         let mut open = access.borrow_mut();
-        if let Some(other) = blocked(tensors, index, open.writing | open.reading) {
+        if let Some(other) = open.blocks(tensors, index, Open::in_any_way) {
             return Err(refuse(format!("tensor {index} shares bytes with tensor {other}, which is open")));
         }
-        open.writing |= 1 << index;
+        let (open, bit) = open.of(index, tensors.len());
+        open.writing |= 1 << bit;
         let view = View { tensor, data: tensor.first_byte() as *mut T, _elements: PhantomData };
         Ok(Output { view, access, index })
     }
@@ -277,6 +316,8 @@ impl<'a, T: Element> Output<'a, T> {
 
 impl<T> Drop for Output<'_, T> {
     fn drop(&mut self) {
-        self.access.borrow_mut().writing &= !(1 << self.index);
+        let mut open = self.access.borrow_mut();
+        let (open, bit) = open.of(self.index, self.index + 1);
+        open.writing &= !(1 << bit);
     }
 }

@@ -182,7 +182,7 @@ impl<'a> KernelContext<'a> {
 /// # Safety
 /// `data` points to `count` values that live and are not written for `'a`, or `count` is 0.
 #[inline]
-unsafe fn slice_of<'a, T>(data: *const T, count: u8) -> &'a [T] {
+unsafe fn slice_of<'a, T>(data: *const T, count: u16) -> &'a [T] {
     if count == 0 {
         return &[];
     }

@@ -147,9 +147,9 @@ pub struct TaskBody {
     /// Edges in that run.
     pub edge_count: u32,
     /// Tensor arguments.
-    pub tensors: u8,
+    pub tensors: u16,
     /// Scalar arguments.
-    pub scalars: u8,
+    pub scalars: u16,
 }
 
 /// The cold part: read only where a flag of [`TaskBody`] says that it was written, the ordinal always.

@@ -7,13 +7,15 @@ use crate::tensor::Tensor;
 use std::time::Duration;
 
 mod argument;
+mod limits;
 
 pub use argument::{Argument, NewTensor, Scalar};
+pub use limits::ArgumentLimits;
 
-/// Tensor arguments a task may have.
-pub const MAX_TENSORS: usize = 32;
-/// Scalar arguments a task may have.
-pub const MAX_SCALARS: usize = 16;
+/// Tensor arguments a task of a chip may have.
+pub const MAX_TENSORS: usize = ArgumentLimits::CHIP.tensors as usize;
+/// Scalar arguments a task of a chip may have.
+pub const MAX_SCALARS: usize = ArgumentLimits::CHIP.scalars as usize;
 /// Blocks a task may have.
 pub const MAX_BLOCKS: u32 = 1 << 24;
 /// Scopes that may be open inside one another.
@@ -84,6 +86,8 @@ pub struct Task<'a> {
     pub(crate) predicate: Option<Predicate<'a>>,
     pub(crate) budget: Option<Duration>,
     pub(crate) mistake: Option<Mistake>,
+    /// How many tensors and scalars had been given when the mistake was made.
+    pub(crate) given: [usize; 2],
     /// Whether anything was said about the task beyond one kernel, arguments and dependencies.
     pub(crate) special: bool,
 }
@@ -92,8 +96,6 @@ pub struct Task<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Mistake {
-    TooManyTensors(usize),
-    TooManyScalars(usize),
     Blocks(i64),
     ZeroBudget,
 }
@@ -113,6 +115,7 @@ impl<'a> Task<'a> {
             predicate: None,
             budget: None,
             mistake: None,
+            given: [0; 2],
             special: false,
         }
     }
@@ -139,22 +142,16 @@ impl<'a> Task<'a> {
         task
     }
 
-    /// The tensor arguments.
+    /// The tensor arguments; how many there may be is the platform's to say.
     #[must_use]
     pub const fn arguments(mut self, arguments: &'a [Argument<'a>]) -> Self {
-        if arguments.len() > MAX_TENSORS {
-            return self.mistaken(Mistake::TooManyTensors(arguments.len()));
-        }
         self.arguments = arguments;
         self
     }
 
-    /// The scalar arguments.
+    /// The scalar arguments; how many there may be is the platform's to say.
     #[must_use]
     pub const fn scalars(mut self, scalars: &'a [Scalar]) -> Self {
-        if scalars.len() > MAX_SCALARS {
-            return self.mistaken(Mistake::TooManyScalars(scalars.len()));
-        }
         self.scalars = scalars;
         self
     }
@@ -222,6 +219,7 @@ impl<'a> Task<'a> {
     const fn mistaken(mut self, mistake: Mistake) -> Self {
         if self.mistake.is_none() {
             self.mistake = Some(mistake);
+            self.given = [self.arguments.len(), self.scalars.len()];
             self.special = true;
         }
         self
@@ -307,6 +305,11 @@ impl<'a> Task<'a> {
     pub const fn first_mistake(&self) -> Option<Mistake> {
         self.mistake
     }
+
+    /// How many tensors and scalars had been given when the first mistake was made: too many of them were an earlier one.
+    pub const fn given_before_mistake(&self) -> [usize; 2] {
+        self.given
+    }
 }
 
 #[cfg(test)]
@@ -323,8 +326,7 @@ mod tests {
 
     #[test]
     fn the_first_mistake_sticks() {
-        let scalars = [Scalar(0); MAX_SCALARS + 1];
-        let task = Task::cube(KernelId(0)).scalars(&scalars).blocks(0);
-        assert_eq!(task.first_mistake(), Some(Mistake::TooManyScalars(17)));
+        let task = Task::cube(KernelId(0)).budget(Duration::ZERO).blocks(0);
+        assert_eq!(task.first_mistake(), Some(Mistake::ZeroBudget));
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn recorded() -> OrchestratorConfig {
 impl Rig {
     pub(crate) fn new(config: OrchestratorConfig) -> Self {
         let chip = chip();
-        let graph = Arc::new(Graph::new(config.graph_sizes(1, chip.cores() as usize), |_| 0));
+        let graph = Arc::new(Graph::new(config.graph_sizes(1, &chip), |_| 0));
         let memory = Arc::new(HostMemory::default());
         let orchestrator = Orchestrator::new(config, Arc::clone(&graph), memory.clone(), &chip).unwrap();
         let mut kernels = KernelSet::default();
