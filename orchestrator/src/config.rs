@@ -1,7 +1,7 @@
 //! What an orchestrator is built with, and the table sizes that follow from it.
 
 use crate::index::Hazards;
-use crate::rings::argument_units;
+use crate::rings::ArgumentSizes;
 use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::graph::GraphSizes;
 use prewire_runtime_core::id::RING_COUNT;
@@ -51,7 +51,7 @@ impl Default for OrchestratorConfig {
 impl OrchestratorConfig {
     /// The sizes of the graph that such an orchestrator works on, with `instances` schedulers of `chip`.
     pub fn graph_sizes(&self, instances: usize, chip: &ChipSpec) -> GraphSizes {
-        let units = self.window.iter().map(|&window| argument_units(window, chip.arguments));
+        let units = self.window.iter().map(|&window| ArgumentSizes::new(window, chip).units());
         GraphSizes {
             // As many again for allocations, which have slots of their own.
             slots: 2 * self.window.iter().sum::<u64>() as usize,

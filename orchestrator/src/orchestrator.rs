@@ -7,7 +7,7 @@ use crate::external::External;
 use crate::index::{Index, IndexOptions};
 use crate::log::EdgeLog;
 use crate::report::OrchestratorReport;
-use crate::rings::{NOTHING_KEPT, Ring, RingPlace, Rings, argument_units};
+use crate::rings::{ArgumentSizes, NOTHING_KEPT, Ring, RingPlace, Rings};
 use crate::scopes::{ScopeMode, Scopes};
 use crate::submit::Scratch;
 use prewire_runtime_core::chip::ChipSpec;
@@ -96,7 +96,9 @@ impl Orchestrator {
         let heaps = allocate_heaps(&*memory, heap_bytes)?;
         let (mut first_slot, mut first_edge, mut first_unit) = (0, 0, 0);
         let rings = std::array::from_fn(|ring| {
+            let argument_sizes = ArgumentSizes::new(config.window[ring], chip);
             let place = RingPlace {
+                argument_sizes,
                 index: RingIndex(ring as u8),
                 first_slot,
                 first_allocation_slot: first_slot + config.window[ring],
@@ -104,13 +106,12 @@ impl Orchestrator {
                 first_edge,
                 edges: config.edges[ring],
                 first_unit,
-                limits: chip.arguments,
                 heap_address: heaps[ring],
                 heap_bytes: heap_bytes[ring],
             };
             first_slot += 2 * place.window;
             first_edge += place.edges;
-            first_unit += argument_units(place.window, chip.arguments);
+            first_unit += argument_sizes.units();
             Ring::new(place, config.first_sequence)
         });
         let entries = config.index_entries as usize;
@@ -118,7 +119,7 @@ impl Orchestrator {
             entries,
             touches: entries.saturating_mul(4),
             slots: sizes.slots,
-            arguments: usize::from(chip.arguments.tensors) + 1,
+            arguments: usize::from(chip.cores()) * usize::from(chip.arguments.tensors) + 1,
             hazards: config.hazards,
         });
         Ok(Orchestrator {

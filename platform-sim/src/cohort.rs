@@ -185,6 +185,11 @@ impl Member {
         }
     }
 
+    /// Whether a block or part of the task has failed.
+    pub(crate) fn sibling_failed(&self) -> bool {
+        self.cohort.barrier.lock().expect(POISON).failed.is_some()
+    }
+
     /// Sends a value to another part of the block.
     pub(crate) fn send(&self, to: usize, value: u64, is_over: impl Fn() -> bool) -> Result<(), KernelError> {
         self.check(to)?;

@@ -71,6 +71,10 @@ impl<B: RegisterBus> KernelServices for Shared<B> {
         }
     }
 
+    fn sibling_failed(&self, payload: &DispatchPayload) -> bool {
+        self.member(payload).is_some_and(|member| member.sibling_failed())
+    }
+
     fn send(&self, payload: &DispatchPayload, to_part: usize, value: u64) -> Result<(), KernelError> {
         let member = self.member(payload).ok_or_else(|| self.alone(payload, "pipe"))?;
         member.send(to_part, value, || self.is_over(payload))

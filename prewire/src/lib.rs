@@ -57,7 +57,7 @@ pub use prewire_runtime_core::kernel::{
 pub use prewire_runtime_core::settings;
 pub use prewire_runtime_core::slot::Comparison;
 pub use prewire_runtime_core::task::{
-    Argument, ArgumentLimits, Dependency, NewTensor, Placement, Predicate, Scalar, Task,
+    Argument, ArgumentLimits, Dependency, Member, NewTensor, Placement, Predicate, Scalar, Task,
 };
 pub use prewire_runtime_core::tensor::{ArgumentTag, DataType, Tensor, TensorError, TensorLayout};
 pub use prewire_runtime_core::waiting::WaitingPolicy;

@@ -1,6 +1,7 @@
 //! The argument arena: 64-byte units that hold the arguments of all live tasks. Written by the orchestrator before a task is published, read-only until
 //! its slot is reclaimed.
 
+use crate::id::CoreId;
 use crate::tensor::{ArgumentTag, Tensor, TensorArgument};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -13,12 +14,38 @@ pub union ArgumentUnit {
     pub tensor: TensorArgument,
     /// Eight scalars.
     pub scalars: [u64; 8],
+    /// Entries of a directory.
+    pub entries: [Entry; ENTRIES_PER_UNIT],
 }
 
 impl std::fmt::Debug for ArgumentUnit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ArgumentUnit")
     }
+}
+
+/// Where one block of a task has its arguments, and on which core it runs, where blocks differ in that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Entry {
+    /// The first unit of its arguments.
+    pub first: u32,
+    /// Tensor arguments.
+    pub tensors: u16,
+    /// Scalar arguments.
+    pub scalars: u16,
+    /// The core, if the task names its cores.
+    pub core: CoreId,
+    /// Fills the entry up to a quarter of a unit.
+    pub reserved: [u16; 3],
+}
+
+/// Entries of a directory in one unit.
+pub const ENTRIES_PER_UNIT: usize = 4;
+
+impl Entry {
+    /// An entry for no block.
+    pub const NONE: Entry = Entry { first: 0, tensors: 0, scalars: 0, core: CoreId(0), reserved: [0; 3] };
 }
 
 /// The arguments of all live tasks.
@@ -75,6 +102,16 @@ impl ArgumentArena {
     #[inline]
     pub fn pointer(&self, unit: u32) -> *const ArgumentUnit {
         self.first.as_ptr().wrapping_add(unit as usize)
+    }
+
+    /// The entry of one block in the directory that begins at a unit.
+    ///
+    /// # Safety
+    /// A task that is not reclaimed has its directory there, with an entry for the block.
+    pub unsafe fn entry(&self, directory: u32, block: u32) -> Entry {
+        let entry = self.pointer(directory).cast::<Entry>().wrapping_add(block as usize);
+        // SAFETY: by contract the entry was written, and it is not written again while the task lives.
+        unsafe { entry.read() }
     }
 
     /// Writes a unit.

@@ -180,7 +180,7 @@ impl Graph {
         let task = self.slots.get(slot);
         // SAFETY: the task is ready and not yet retired; nobody reclaims it.
         let body = unsafe { task.body() };
-        if task.cause() == NO_CAUSE && body.flags.has(TaskFlags::DIRECTED) {
+        if task.cause() == NO_CAUSE && body.flags.has(TaskFlags::DIRECTED) && !body.flags.has(TaskFlags::GANG) {
             // SAFETY: as above.
             let core = unsafe { task.extra() }.core;
             // SAFETY: by contract this thread alone has the task.

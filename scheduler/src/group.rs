@@ -75,7 +75,7 @@ impl<P: Platform> SchedulerGroup<P> {
         let cores = chip.cores() as usize;
         Arc::new(SchedulerGroup {
             told: (0..config.instances).map(|_| CachePadded::new(Told::default())).collect(),
-            gangs: Gangs::new(config.instances),
+            gangs: Gangs::new(config.instances, chip),
             deferred: (0..config.instances).map(|_| Mutex::new(Vec::new())).collect(),
             watched: (0..cores).map(|_| CachePadded::new(WatchedCore::default())).collect(),
             sampler: Mutex::new(Sampler::new(cores)),

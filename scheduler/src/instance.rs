@@ -72,6 +72,8 @@ pub(crate) struct Instance {
     pub(crate) singles_first: [bool; 2],
     /// Per gate, the attempt that places are offered to, and how many.
     pub(crate) offered: [Option<(Generation, u32)>; GATES],
+    /// To how many gates.
+    pub(crate) offers: u64,
     /// Conditions that this instance polls.
     pub(crate) deferred: usize,
     /// Where the next poll of conditions begins.
@@ -140,6 +142,7 @@ impl Instance {
             cluster_task: None,
             singles_first: [false; 2],
             offered: [None; GATES],
+            offers: 0,
             deferred: 0,
             deferred_next: 0,
             published: Published::default(),
@@ -163,12 +166,18 @@ impl Instance {
         self.unrun = 0;
         self.kept = 0;
         self.singles_first = [false; 2];
-        self.offered = [None; GATES];
+        self.forget_offers();
         self.deferred_next = 0;
         self.forget_tasks();
         // Whatever is found unlike this is told anew.
         self.published =
             Published { free: u64::MAX, on_cores: u64::MAX, steps: self.published.steps, ..Published::default() };
+    }
+
+    /// Offers nothing to any gate.
+    pub(crate) fn forget_offers(&mut self) {
+        self.offered = [None; GATES];
+        self.offers = 0;
     }
 
     /// Lets go of every task that is not on a core, without touching it.
@@ -260,8 +269,7 @@ impl<'a, P: Platform> Round<'a, P> {
         let progress = &self.graph.progress[own.index];
         let told = &self.group.told[own.index];
         own.published.tell_free(own.tracker.summary(), told);
-        let offers = own.offered.iter().flatten().count() as u64;
-        let on_cores = own.dispatches + own.directed.len() as u64 + offers;
+        let on_cores = own.dispatches + own.directed.len() as u64 + own.offers;
         let busy = on_cores + own.in_hand + own.walks.len() as u64 + own.deferred as u64;
         if (on_cores, own.dispatches) != (own.published.on_cores, own.published.dispatches) {
             (own.published.on_cores, own.published.dispatches) = (on_cores, own.dispatches);

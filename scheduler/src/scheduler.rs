@@ -105,7 +105,7 @@ impl<P: Platform> Round<'_, P> {
     /// After a fatal: nothing is started, what runs is waited for.
     #[cold]
     fn wind_down(&mut self) -> bool {
-        if self.own.offered.iter().any(Option::is_some) || self.group.gangs.waiting() > 0 {
+        if self.own.offers > 0 || self.group.gangs.waiting() > 0 {
             self.abandon_gangs();
         }
         self.own.forget_tasks();

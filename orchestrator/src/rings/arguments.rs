@@ -1,25 +1,45 @@
 //! Where the arguments of live tasks lie: spans of 64-byte units within segments. A segment whose tasks are all gone is used again first, so the
 //! memory in use is as small as the live tasks. There is room for as many tasks as the window has, so arguments are never what is short.
 
-use prewire_runtime_core::task::ArgumentLimits;
+use prewire_runtime_core::arguments::ENTRIES_PER_UNIT;
+use prewire_runtime_core::chip::ChipSpec;
 use std::collections::VecDeque;
 
-/// Units per segment: 16 KiB, or more where the largest task would use up most of that.
-fn segment_units(limits: ArgumentLimits) -> u64 {
-    (4 * u64::from(limits.units())).next_power_of_two().max(256)
+/// What the argument units of a ring must suffice for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ArgumentSizes {
+    window: u64,
+    /// The largest span: the arguments of a task, or the directory of a group.
+    span: u64,
+    /// What all live groups together may have.
+    groups: u64,
 }
 
-/// How many segments hold the arguments of `window` tasks, however large.
-///
-/// Full segments miss less than one of the largest tasks each; two more are begun or not yet left.
-fn segments(window: u64, limits: ArgumentLimits) -> u64 {
-    let most = u64::from(limits.units());
-    (window * most).div_ceil(segment_units(limits) - most + 1) + 2
-}
+impl ArgumentSizes {
+    /// For a ring with this window and tasks of a chip: the largest group has room, and for many of them there is an eighth of what all tasks may take.
+    pub(crate) fn new(window: u64, chip: &ChipSpec) -> Self {
+        let cores = u64::from(chip.cores());
+        let directory = cores.div_ceil(ENTRIES_PER_UNIT as u64);
+        let task = u64::from(chip.arguments.units());
+        ArgumentSizes { window, span: task.max(directory), groups: (directory + cores * task).max(window * task / 8) }
+    }
 
-/// The argument units of a ring with this window, for tasks within `limits`.
-pub(crate) fn argument_units(window: u64, limits: ArgumentLimits) -> u64 {
-    segments(window, limits) * segment_units(limits)
+    /// Units per segment: 16 KiB, or more where the largest span would use up most of that.
+    fn segment_units(self) -> u64 {
+        (4 * self.span).next_power_of_two().max(256)
+    }
+
+    /// How many segments hold the arguments of a window of tasks, however large, and of groups.
+    ///
+    /// Full segments miss less than one of the largest spans each; two more are begun or not yet left.
+    fn segments(self) -> u64 {
+        (self.window * self.span + self.groups).div_ceil(self.segment_units() - self.span + 1) + 2
+    }
+
+    /// The argument units of the ring.
+    pub(crate) fn units(self) -> u64 {
+        self.segments() * self.segment_units()
+    }
 }
 
 /// The argument units of one ring.
@@ -35,12 +55,16 @@ pub(crate) struct Arguments {
     oldest_until: u64,
     free: Vec<u32>,
     segment_units: u32,
+    /// The live groups with their units, and what these sum up to; the oldest are taken off when the next one asks.
+    groups: VecDeque<(u64, u64)>,
+    in_groups: u64,
+    groups_most: u64,
 }
 
 impl Arguments {
-    /// The units of a ring with this window, from `first`.
-    pub(crate) fn new(first: u64, window: u64, limits: ArgumentLimits) -> Self {
-        let (count, segment_units) = (segments(window, limits), segment_units(limits));
+    /// The units of a ring, from `first`.
+    pub(crate) fn new(first: u64, sizes: ArgumentSizes) -> Self {
+        let (count, segment_units) = (sizes.segments(), sizes.segment_units());
         let mut free: Vec<u32> = (0..count).rev().map(|segment| (first + segment * segment_units) as u32).collect();
         let present = free.pop().expect("there are at least two segments");
         Arguments {
@@ -51,10 +75,14 @@ impl Arguments {
             left: VecDeque::with_capacity(count as usize),
             oldest_until: u64::MAX,
             free,
+            groups: VecDeque::new(),
+            in_groups: 0,
+            groups_most: sizes.groups,
         }
     }
 
-    /// Takes `units` units for the task with number `sequence`.
+    /// Takes `units` units for the task with number `sequence`. A task that has units already takes more under the number behind its own: the segment that
+    /// it leaves is in use until then.
     #[inline]
     pub(crate) fn take(&mut self, units: u32, sequence: u64) -> u32 {
         if units > self.end - self.next {
@@ -63,6 +91,23 @@ impl Arguments {
         let first = self.next;
         self.next += units;
         first
+    }
+
+    /// Whether a group of so many units has room beside the live ones. `tail` is the oldest task that is not gone.
+    pub(crate) fn has_room_for_group(&mut self, units: u64, tail: u64) -> bool {
+        while let Some(&(sequence, units)) = self.groups.front()
+            && sequence < tail
+        {
+            self.groups.pop_front();
+            self.in_groups -= units;
+        }
+        self.in_groups + units <= self.groups_most
+    }
+
+    /// Counts the units of the group with number `sequence`, which has room.
+    pub(crate) fn enter_group(&mut self, units: u64, sequence: u64) {
+        self.groups.push_back((sequence, units));
+        self.in_groups += units;
     }
 
     /// The unit that will most likely be the next but `ahead`.
@@ -112,6 +157,43 @@ impl Arguments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prewire_runtime_core::task::ArgumentLimits;
+
+    fn sizes(window: u64, arguments: ArgumentLimits) -> ArgumentSizes {
+        ArgumentSizes::new(window, &ChipSpec { arguments, ..ChipSpec::unit(24) })
+    }
+
+    /// Groups of the largest size come and go beside a window of the largest tasks, and never take their room.
+    #[test]
+    fn groups_leave_the_room_of_tasks_alone() {
+        let chip = ChipSpec::unit(24);
+        let sizes = ArgumentSizes::new(64, &chip);
+        let (task, members) = (chip.arguments.units(), u64::from(chip.cores()));
+        let mut arguments = Arguments::new(0, sizes);
+        let mut owner = vec![u64::MAX; sizes.units() as usize];
+        let (mut tail, mut groups) = (0, 0);
+        for sequence in 0..5000u64 {
+            if sequence - tail == 64 {
+                tail += 1 + sequence % 7;
+                arguments.leave(tail);
+            }
+            let units = 18 + members * u64::from(task);
+            let mut spans = vec![task];
+            if sequence % 3 == 0 && arguments.has_room_for_group(units, tail) {
+                arguments.enter_group(units, sequence);
+                spans.extend((0..members).map(|_| task));
+                groups += 1;
+            }
+            for (at, span) in spans.into_iter().enumerate() {
+                let first = arguments.take(span, sequence + (at > 0) as u64);
+                for unit in &mut owner[first as usize..(first + span) as usize] {
+                    assert!(*unit == u64::MAX || *unit < tail, "a unit of live task {unit} was given to {sequence}");
+                    *unit = sequence;
+                }
+            }
+        }
+        assert!(groups > 50, "{groups} groups had room");
+    }
 
     /// A full window of the largest tasks has room, and nobody's units are anybody else's.
     #[test]
@@ -119,8 +201,9 @@ mod tests {
         let limits = [ArgumentLimits::CHIP, ArgumentLimits::HOST, ArgumentLimits { tensors: 1, scalars: 0 }];
         for (window, limits) in [4u64, 64, 1024].into_iter().flat_map(|window| limits.map(|limits| (window, limits))) {
             let most = limits.units();
-            let mut arguments = Arguments::new(1000, window, limits);
-            let mut owner = vec![None; argument_units(window, limits) as usize];
+            let sizes = sizes(window, limits);
+            let mut arguments = Arguments::new(1000, sizes);
+            let mut owner = vec![None; sizes.units() as usize];
             let mut live: VecDeque<(u64, u32, u32)> = VecDeque::new();
             for sequence in 0..window * 10 {
                 if live.len() as u64 == window {
@@ -146,12 +229,12 @@ mod tests {
     /// A stream with few tasks alive stays within few segments.
     #[test]
     fn few_live_tasks_use_few_segments() {
-        let mut arguments = Arguments::new(0, 16_384, ArgumentLimits::CHIP);
+        let mut arguments = Arguments::new(0, sizes(16_384, ArgumentLimits::CHIP));
         let mut most = 0;
         for sequence in 0..100_000u64 {
             most = most.max(arguments.take(2, sequence));
             arguments.leave(sequence.saturating_sub(100));
         }
-        assert!(most < 4 * segment_units(ArgumentLimits::CHIP) as u32, "unit {most} was used for 100 live tasks");
+        assert!(most < 4 * 256, "unit {most} was used for 100 live tasks");
     }
 }

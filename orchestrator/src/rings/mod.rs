@@ -6,7 +6,7 @@ mod heap;
 mod slots;
 mod span;
 
-pub(crate) use arguments::argument_units;
+pub(crate) use arguments::ArgumentSizes;
 pub(crate) use heap::Piece;
 
 use crate::report::RingUse;
@@ -14,7 +14,6 @@ use allocations::Allocations;
 use arguments::Arguments;
 use heap::Heap;
 use prewire_runtime_core::id::{RING_COUNT, RingIndex, SlotIndex, TaskId};
-use prewire_runtime_core::task::ArgumentLimits;
 use slots::Slots;
 use span::Span;
 
@@ -56,7 +55,7 @@ pub(crate) struct RingPlace {
     pub(crate) first_edge: u64,
     pub(crate) edges: u64,
     pub(crate) first_unit: u64,
-    pub(crate) limits: ArgumentLimits,
+    pub(crate) argument_sizes: ArgumentSizes,
     pub(crate) heap_address: u64,
     pub(crate) heap_bytes: u64,
 }
@@ -98,7 +97,7 @@ impl Ring {
             slots: Slots::new(place.first_slot, place.window, first_sequence),
             heap: Heap::new(place.heap_address, place.heap_bytes, 2 * place.window),
             edges: Span::new(place.edges),
-            arguments: Arguments::new(place.first_unit, place.window, place.limits),
+            arguments: Arguments::new(place.first_unit, place.argument_sizes),
             allocations: Allocations::new(place.first_allocation_slot, place.window, first_sequence),
         }
     }
@@ -122,7 +121,7 @@ impl Ring {
         self.slots = Slots::new(self.place.first_slot, self.place.window, self.head);
         self.heap.clear();
         self.edges = Span::new(self.place.edges);
-        self.arguments = Arguments::new(self.place.first_unit, self.place.window, self.place.limits);
+        self.arguments = Arguments::new(self.place.first_unit, self.place.argument_sizes);
         self.allocations.abandon();
     }
 
@@ -267,9 +266,21 @@ impl Ring {
         (self.place.first_edge + start) as u32
     }
 
+    /// Takes units for the task that comes next. More for a task that was made already go, with the segment before them, when the next one comes to be the
+    /// oldest.
     #[inline]
     pub(crate) fn take_arguments(&mut self, units: u32) -> u32 {
         self.arguments.take(units, self.head)
+    }
+
+    /// Whether the arguments of a group have room.
+    pub(crate) fn has_room_for_group(&mut self, units: u64) -> bool {
+        self.arguments.has_room_for_group(units, self.tail)
+    }
+
+    /// Counts the arguments of the group that comes next.
+    pub(crate) fn enter_group(&mut self, units: u64) {
+        self.arguments.enter_group(units, self.head);
     }
 
     /// Takes the oldest task back: its slot, its `edge_count` edges from `first_edge` on, and its arguments. Its piece of the heap stays until it

@@ -34,6 +34,10 @@ impl Orchestrator {
         if !ring.has_slot() {
             return Err(Shortage::Slots);
         }
+        if plan.group_units != 0 && !self.rings.get_mut(self.ring).has_room_for_group(plan.group_units) {
+            // What is short is the arguments of live tasks, whose number is the window's to limit.
+            return Err(Shortage::Slots);
+        }
         self.admit_memory(plan)
     }
 

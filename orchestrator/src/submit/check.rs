@@ -1,6 +1,7 @@
 //! Whether a task can be run at all. Nothing is changed; what is worked out on the way is kept in a [`Plan`].
 
 use crate::Orchestrator;
+use prewire_runtime_core::arguments::ENTRIES_PER_UNIT;
 use prewire_runtime_core::chip::CoreKind;
 use prewire_runtime_core::error::{Fatal, Refusal};
 use prewire_runtime_core::id::{CoreId, KernelId};
@@ -29,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) edges_start: u64,
     pub(crate) core: CoreId,
     pub(crate) budget_ns: u64,
+    /// Units of a directory and of all that it names; 0 for a task without one.
+    pub(crate) group_units: u64,
 }
 
 impl Plan {
@@ -49,13 +52,19 @@ impl Plan {
             edges_start: 0,
             core: CoreId(0),
             budget_ns: 0,
+            group_units: 0,
         }
     }
 
-    /// Argument units: one per tensor, one for eight scalars.
+    /// The units of the task's own arguments.
     #[inline]
     pub(crate) fn units(&self) -> u32 {
-        u32::from(self.tensors) + u32::from(self.scalars).div_ceil(8)
+        units_of(self.tensors, self.scalars)
+    }
+
+    /// The units of a directory with an entry for each block.
+    pub(crate) fn directory_units(&self) -> u32 {
+        self.blocks.div_ceil(ENTRIES_PER_UNIT as u32)
     }
 
     /// Whether the cold part of the slot says more than the order of submission.
@@ -64,6 +73,12 @@ impl Plan {
         const EXTRA: u8 = TaskFlags::PREDICATE.0 | TaskFlags::DIRECTED.0 | TaskFlags::BUDGET.0;
         self.flags.0 & EXTRA != 0
     }
+}
+
+/// Argument units: one per tensor, one for eight scalars.
+#[inline]
+pub(crate) fn units_of(tensors: u16, scalars: u16) -> u32 {
+    u32::from(tensors) + u32::from(scalars).div_ceil(8)
 }
 
 /// Why a task cannot be run. Boxed, so that a task that can costs nothing for it.
@@ -172,7 +187,14 @@ impl Orchestrator {
             plan.kernels[1] = plan.kernels[2];
         }
         plan.blocks = task.block_count();
-        let gang = task.is_gang() && plan.blocks > 1;
+        if let Some(members) = task.members_named() {
+            self.check_members(task, members, plan)?;
+        }
+        let cores = if let Placement::Cores(cores) = task.placed() { Some(cores) } else { None };
+        if let Some(cores) = cores {
+            self.check_cores(cores, plan)?;
+        }
+        let gang = (task.is_gang() || cores.is_some()) && plan.blocks > 1;
         let several = plan.parts.count() > 1 || plan.blocks > 1;
         let waits = (0..3).any(|part| plan.parts.has(part) && self.scratch.kinds.may_wait(plan.kernels[part]));
         if waits && (gang || plan.parts.count() > 1 || (task.parts_communicate() && several)) {
@@ -185,10 +207,28 @@ impl Orchestrator {
             self.check_gang(plan)?;
             plan.flags = plan.flags.with(TaskFlags::GANG);
         }
-        if let Placement::Core(core) = task.placed() {
-            self.check_core(core, plan)?;
-            plan.flags = plan.flags.with(TaskFlags::DIRECTED);
-            plan.core = core;
+        match (task.placed(), cores) {
+            (Placement::Core(core), _) => {
+                if gang {
+                    let problem = "is one core, and the task's blocks are to start together";
+                    return Err(Refusal::Core { core: u32::from(core.0), problem }.into());
+                }
+                self.check_core(core, plan)?;
+                plan.flags = plan.flags.with(TaskFlags::DIRECTED);
+                plan.core = core;
+            }
+            (_, Some(&[core])) => {
+                plan.flags = plan.flags.with(TaskFlags::DIRECTED);
+                plan.core = core;
+            }
+            (_, Some(_)) => {
+                plan.flags = plan.flags.with(TaskFlags::DIRECTED).with(TaskFlags::DIRECTORY);
+                plan.group_units += u64::from(plan.units());
+            }
+            (_, None) => {}
+        }
+        if plan.flags.has(TaskFlags::DIRECTORY) {
+            plan.group_units += u64::from(plan.directory_units());
         }
         if task.predicated().is_some() {
             self.check_predicate(task)?;
@@ -222,13 +262,11 @@ impl Orchestrator {
         Ok(())
     }
 
-    fn check_core(&self, core: CoreId, plan: &Plan) -> Result<(), Box<Unfit>> {
+    pub(super) fn check_core(&self, core: CoreId, plan: &Plan) -> Result<(), Box<Unfit>> {
         let problem = if core.0 >= self.chip.cores() {
             "is not on the chip"
         } else if plan.parts.count() > 1 {
             "is one core, and the task needs several of a cluster"
-        } else if plan.flags.has(TaskFlags::GANG) {
-            "is one core, and the task's blocks are to start together"
         } else if (plan.parts.shape() == Shape::Cube) != (self.chip.kind_of(core) == CoreKind::Cube) {
             "is of another kind than the task's kernel needs"
         } else {
@@ -276,19 +314,23 @@ impl Orchestrator {
 /// The task has too many arguments, unless another mistake was made before they were given.
 #[cold]
 fn too_many(task: &Task<'_>, limits: ArgumentLimits) -> Box<Unfit> {
-    let limits = [limits.tensors, limits.scalars].map(usize::from);
+    let [tensors, scalars] = task.given_before_mistake();
     if let Some(mistake) = task.first_mistake()
-        && task.given_before_mistake().iter().zip(limits).all(|(&given, limit)| given <= limit)
+        && too_many_of(tensors, scalars, limits).is_none()
     {
         return refusal_of(mistake);
     }
-    let (tensors, scalars) = (task.tensors_named().len(), task.scalars_named().len());
-    let refusal = if tensors > limits[0] {
-        Refusal::TooManyTensors { count: tensors, limit: limits[0] }
+    let refusal = too_many_of(task.tensors_named().len(), task.scalars_named().len(), limits);
+    refusal.expect("the task has too many arguments").into()
+}
+
+pub(super) fn too_many_of(tensors: usize, scalars: usize, limits: ArgumentLimits) -> Option<Refusal> {
+    let [most_tensors, most_scalars] = [limits.tensors, limits.scalars].map(usize::from);
+    if tensors > most_tensors {
+        Some(Refusal::TooManyTensors { count: tensors, limit: most_tensors })
     } else {
-        Refusal::TooManyScalars { count: scalars, limit: limits[1] }
-    };
-    refusal.into()
+        (scalars > most_scalars).then_some(Refusal::TooManyScalars { count: scalars, limit: most_scalars })
+    }
 }
 
 #[cold]

@@ -14,7 +14,7 @@ use prewire_runtime_core::error::Refusal;
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::{SlotIndex, TaskId};
 use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, TaskFlags};
-use prewire_runtime_core::task::{Argument, Dependency, Task};
+use prewire_runtime_core::task::{Argument, Dependency, Member, Task};
 use prewire_runtime_core::tensor::Tensor;
 
 const KEPT: EdgeFlags = EdgeFlags::WAIT.union(EdgeFlags::RETAIN);
@@ -153,13 +153,48 @@ impl Orchestrator {
         if !task.dependencies_named().is_empty() {
             self.look_up_dependencies(task.dependencies_named())?;
         }
+        let outputs = match task.members_named() {
+            None => self.examine_arguments(task.tensors_named(), 0, plan)?,
+            Some(members) => self.examine_members(members, plan)?,
+        };
+        if plan.flags.has(TaskFlags::PREDICATE) {
+            self.look_up_operand(task);
+        }
+        if outputs {
+            self.plan_outputs(task, plan)?;
+        }
+        Ok(())
+    }
+
+    /// Finds the producers of all members of a group. True if any member is to have outputs.
+    #[cold]
+    fn examine_members(&mut self, members: &[Member<'_>], plan: &mut Plan) -> Result<bool, Box<Unfit>> {
+        let (mut first, mut outputs) = (0, false);
+        for (number, member) in members.iter().enumerate() {
+            match self.examine_arguments(member.tensors_named(), first, plan) {
+                Ok(has_outputs) => outputs |= has_outputs,
+                Err(unfit) => return Err(unfit.of_member(number, first)),
+            }
+            first += member.tensors_named().len();
+        }
+        Ok(outputs)
+    }
+
+    /// Checks arguments, the first of which has number `first`, and finds their producers. True if any of them is an output.
+    #[inline(always)]
+    fn examine_arguments(
+        &mut self,
+        arguments: &[Argument<'_>],
+        first: usize,
+        plan: &mut Plan,
+    ) -> Result<bool, Box<Unfit>> {
         let predicated = plan.flags.has(TaskFlags::PREDICATE);
         let manual = self.scopes.innermost().manual;
         // What a manual scope writes is known to later automatic tasks, but not where everything is to be inferred as upstream does.
         let entered = self.config.hazards != Hazards::ReadAfterWrite;
         let mut outputs = false;
         let Parties { index, mut producers, validity } = self.parties();
-        for (number, argument) in task.tensors_named().iter().enumerate() {
+        for (number, argument) in (first..).zip(arguments) {
             let (tensor, access) = match *argument {
                 Argument::Input(tensor) => (tensor, Some(Access::Read)),
                 Argument::InOut(tensor) => (tensor, Some(Access::Update)),
@@ -197,18 +232,13 @@ impl Orchestrator {
                 index.probe(keyed, access, number, &mut producers);
             }
         }
-        if predicated {
-            self.look_up_operand(task, manual);
-        }
-        if outputs {
-            self.plan_outputs(task, plan)?;
-        }
-        Ok(())
+        Ok(outputs)
     }
 
     /// A predicate's operand is an argument with the dependencies of an input.
     #[cold]
-    fn look_up_operand(&mut self, task: &Task<'_>, manual: bool) {
+    fn look_up_operand(&mut self, task: &Task<'_>) {
+        let manual = self.scopes.innermost().manual;
         let Some(predicate) = task.predicated() else { return };
         let (operand, number) = (predicate.operand, task.tensors_named().len());
         let Parties { index, mut producers, validity } = self.parties();

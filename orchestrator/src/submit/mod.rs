@@ -2,13 +2,14 @@
 
 mod admit;
 mod check;
+mod group;
 mod join;
 mod look_up;
 mod outputs;
 mod wire;
 
 pub(crate) use admit::Shortage;
-pub(crate) use check::{Plan, Unfit};
+pub(crate) use check::{Plan, Unfit, units_of};
 pub(crate) use look_up::Parties;
 pub(crate) use outputs::PlannedOutput;
 

@@ -21,7 +21,8 @@ impl Orchestrator {
     #[inline(never)]
     pub(crate) fn plan_outputs(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Refusal> {
         plan.bytes = 0;
-        for (number, argument) in task.tensors_named().iter().enumerate() {
+        let of_members = task.members_named().unwrap_or_default().iter().flat_map(|member| member.tensors_named());
+        for (number, argument) in task.tensors_named().iter().chain(of_members).enumerate() {
             if let Argument::Output(output) = argument {
                 plan.bytes = self.plan_output(number, output, plan.bytes)?;
             }

@@ -1,16 +1,16 @@
 //! Taking what was admitted, writing the task, and linking it to its producers before anybody else can see it.
 
-use super::Plan;
+use super::{Plan, units_of};
 use crate::Orchestrator;
 use crate::log::TaskKind;
 use crate::rings::NOTHING_KEPT;
-use prewire_runtime_core::arguments::ArgumentUnit;
+use prewire_runtime_core::arguments::{ArgumentArena, ArgumentUnit, ENTRIES_PER_UNIT, Entry};
 use prewire_runtime_core::consumers::{Ending, Pushed};
 use prewire_runtime_core::edge::{Edge, EdgeBody, EdgeFlags};
-use prewire_runtime_core::id::{EdgeIndex, SlotIndex, TaskId};
+use prewire_runtime_core::id::{CoreId, EdgeIndex, SlotIndex, TaskId};
 use prewire_runtime_core::slot::{NO_CAUSE, Slot, TaskBody, TaskExtra, TaskFlags};
 use prewire_runtime_core::sync::prefetch_for_write;
-use prewire_runtime_core::task::{Argument, Task};
+use prewire_runtime_core::task::{Argument, Placement, Scalar, Task};
 use prewire_runtime_core::tensor::{ArgumentTag, Tensor};
 
 /// After so many submits others are told how many there are, so that they know how far behind they are.
@@ -27,9 +27,20 @@ impl Orchestrator {
     #[inline]
     pub(crate) fn wire(&mut self, task: &Task<'_>, plan: &Plan) -> TaskId {
         self.scratch.outputs.clear();
-        let first_unit = self.rings.get_mut(self.ring).take_arguments(plan.units());
-        let (id, slot) = self.make_task(plan, first_unit);
-        self.write_arguments(task, first_unit);
+        let (id, slot) = if plan.flags.has(TaskFlags::DIRECTORY) {
+            self.wire_directory(task, plan)
+        } else {
+            let first_unit = self.rings.get_mut(self.ring).take_arguments(plan.units());
+            let (id, slot) = self.make_task(plan, first_unit);
+            write_span(
+                &self.graph.arguments,
+                first_unit,
+                task.tensors_named(),
+                task.scalars_named(),
+                &mut self.scratch.outputs.iter(),
+            );
+            (id, slot)
+        };
         self.prefetch_next(plan.units());
         if plan.has_extra() {
             self.write_extra(task, plan, slot);
@@ -151,31 +162,40 @@ impl Orchestrator {
         }
     }
 
-    #[inline]
-    fn write_arguments(&mut self, task: &Task<'_>, first_unit: u32) {
-        let mut unit = first_unit;
-        let mut outputs = self.scratch.outputs.iter();
-        for argument in task.tensors_named() {
-            let (tensor, tag): (&Tensor, ArgumentTag) = match argument {
-                Argument::Input(tensor) => (tensor, ArgumentTag::Input),
-                Argument::InOut(tensor) => (tensor, ArgumentTag::InOut),
-                Argument::OutputExisting(tensor) => (tensor, ArgumentTag::OutputExisting),
-                Argument::NoDependency(tensor) => (tensor, ArgumentTag::NoDependency),
-                Argument::Output(_) => (outputs.next().expect("every output was made"), ArgumentTag::Output),
-            };
-            // SAFETY: the unit belongs to the task that is being made.
-            unsafe { self.graph.arguments.write_tensor(unit, tensor, tag) };
-            unit += 1;
-        }
-        for scalars in task.scalars_named().chunks(8) {
-            let mut cells = [0; 8];
-            for (cell, scalar) in cells.iter_mut().zip(scalars) {
-                *cell = scalar.0;
+    /// Makes a task whose blocks have arguments or cores of their own: its directory, and the spans that it names.
+    #[cold]
+    fn wire_directory(&mut self, task: &Task<'_>, plan: &Plan) -> (TaskId, SlotIndex) {
+        let ring = self.rings.get_mut(self.ring);
+        ring.enter_group(plan.group_units);
+        let directory = ring.take_arguments(plan.directory_units());
+        let (id, slot) = self.make_task(&Plan { tensors: 0, scalars: 0, ..*plan }, directory);
+        let cores = if let Placement::Cores(cores) = task.placed() { cores } else { &[] };
+        let (arguments, mut outputs) = (&self.graph.arguments, self.scratch.outputs.iter());
+        let ring = self.rings.get_mut(self.ring);
+        let mut span = |tensors: &[Argument<'_>], scalars: &[Scalar]| {
+            let (tensor_count, scalar_count) = (tensors.len() as u16, scalars.len() as u16);
+            let first = ring.take_arguments(units_of(tensor_count, scalar_count));
+            write_span(arguments, first, tensors, scalars, &mut outputs);
+            Entry { first, tensors: tensor_count, scalars: scalar_count, ..Entry::NONE }
+        };
+        let common = match task.members_named() {
+            Some(_) => Entry::NONE,
+            None => span(task.tensors_named(), task.scalars_named()),
+        };
+        let members = task.members_named().unwrap_or_default();
+        let (mut unit, mut entries) = (directory, [Entry::NONE; ENTRIES_PER_UNIT]);
+        for block in 0..plan.blocks as usize {
+            let entry =
+                members.get(block).map_or(common, |member| span(member.tensors_named(), member.scalars_named()));
+            let core = cores.get(block).copied().unwrap_or(CoreId(0));
+            entries[block % ENTRIES_PER_UNIT] = Entry { core, ..entry };
+            if (block + 1) % ENTRIES_PER_UNIT == 0 || block + 1 == plan.blocks as usize {
+                // SAFETY: the unit belongs to the task that is being made.
+                unsafe { arguments.write(unit, ArgumentUnit { entries }) };
+                unit += 1;
             }
-            // SAFETY: as above.
-            unsafe { self.graph.arguments.write(unit, ArgumentUnit { scalars: cells }) };
-            unit += 1;
         }
+        (id, slot)
     }
 
     #[cold]
@@ -255,7 +275,8 @@ impl Orchestrator {
         if plan.flags.has(TaskFlags::PREDICATE) {
             return;
         }
-        for argument in task.tensors_named() {
+        let of_members = task.members_named().unwrap_or_default().iter().flat_map(|member| member.tensors_named());
+        for argument in task.tensors_named().iter().chain(of_members) {
             if let Argument::OutputExisting(tensor) = argument
                 && !tensor.owner().is_none()
                 && !tensor.is_empty()
@@ -266,5 +287,38 @@ impl Orchestrator {
                 self.creators.overwrite(slot, tensor.buffer());
             }
         }
+    }
+}
+
+/// Writes arguments into their units: tensors first, scalars behind them.
+#[inline]
+fn write_span(
+    arena: &ArgumentArena,
+    first_unit: u32,
+    tensors: &[Argument<'_>],
+    scalars: &[Scalar],
+    outputs: &mut std::slice::Iter<'_, Tensor>,
+) {
+    let mut unit = first_unit;
+    for argument in tensors {
+        let (tensor, tag): (&Tensor, ArgumentTag) = match argument {
+            Argument::Input(tensor) => (tensor, ArgumentTag::Input),
+            Argument::InOut(tensor) => (tensor, ArgumentTag::InOut),
+            Argument::OutputExisting(tensor) => (tensor, ArgumentTag::OutputExisting),
+            Argument::NoDependency(tensor) => (tensor, ArgumentTag::NoDependency),
+            Argument::Output(_) => (outputs.next().expect("every output was made"), ArgumentTag::Output),
+        };
+        // SAFETY: the unit belongs to the task that is being made.
+        unsafe { arena.write_tensor(unit, tensor, tag) };
+        unit += 1;
+    }
+    for scalars in scalars.chunks(8) {
+        let mut cells = [0; 8];
+        for (cell, scalar) in cells.iter_mut().zip(scalars) {
+            *cell = scalar.0;
+        }
+        // SAFETY: as above.
+        unsafe { arena.write(unit, ArgumentUnit { scalars: cells }) };
+        unit += 1;
     }
 }

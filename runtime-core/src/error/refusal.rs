@@ -40,6 +40,24 @@ pub enum Refusal {
     Blocks { blocks: i64, limit: u32 },
     #[error("invalid arguments (code 5): core {core} {problem}")]
     Core { core: u32, problem: &'static str },
+    #[error("invalid arguments (code 5): a group of no members; give it at least one")]
+    NoMembers,
+    #[error(
+        "invalid arguments (code 5): a group of {members} members, and there are {available} {kind} cores to start them on at the same time"
+    )]
+    GroupTooLarge { members: usize, kind: &'static str, available: usize },
+    #[error("invalid arguments (code 5): {blocks} blocks are directed at {cores} cores; name one core for each block")]
+    CoresAndBlocks { blocks: usize, cores: usize },
+    #[error("invalid arguments (code 5): core {core} is named for two blocks that start together")]
+    RepeatedCore { core: u32 },
+    #[error(
+        "invalid arguments (code 5): a group has its arguments in its members; the task has {tensors} tensors and {scalars} scalars of its own"
+    )]
+    GroupWithArguments { tensors: usize, scalars: usize },
+    #[error("invalid arguments (code 5): {count} outputs are to be allocated for one group, which may have {limit}")]
+    TooManyOutputs { count: usize, limit: usize },
+    #[error("member {member}: {refusal}")]
+    Member { member: usize, refusal: Box<Refusal> },
     #[error("invalid arguments (code 5): a watchdog budget of 0; give a positive time or none")]
     ZeroBudget,
     #[error("invalid arguments (code 5): the predicate {problem}")]

@@ -24,6 +24,10 @@ pub trait KernelServices: Sync {
     fn alive(&self, payload: &DispatchPayload);
     /// Waits until every block (and part) of the task has called it as often. Fails if a sibling failed or the run ended.
     fn barrier(&self, payload: &DispatchPayload) -> Result<(), KernelError>;
+    /// Whether another block or part of the task, of those that run at the same time, has failed.
+    fn sibling_failed(&self, _payload: &DispatchPayload) -> bool {
+        false
+    }
     /// Sends a value to another part of the same block through a bounded pipe; waits for room.
     fn send(&self, payload: &DispatchPayload, to_part: usize, value: u64) -> Result<(), KernelError>;
     /// Receives the oldest value that the part sent to this one; waits for it.
@@ -150,6 +154,11 @@ impl<'a> KernelContext<'a> {
     /// If a sibling failed or the run ended meanwhile.
     pub fn barrier(&self) -> Result<(), KernelError> {
         self.services.barrier(self.payload)
+    }
+
+    /// Whether another member of the group, or block or part of a task that runs together, has failed, so that there may be no use in going on.
+    pub fn sibling_failed(&self) -> bool {
+        self.services.sibling_failed(self.payload)
     }
 
     /// Sends a value to another part of the same block.

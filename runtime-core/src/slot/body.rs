@@ -63,7 +63,7 @@ impl TaskFlags {
     pub const GANG: TaskFlags = TaskFlags(1);
     /// Runs only if its predicate holds when it becomes ready.
     pub const PREDICATE: TaskFlags = TaskFlags(2);
-    /// Runs on the core that `extra.core` names and nowhere else.
+    /// Runs on the core that `extra.core` names and nowhere else; the blocks of a gang on those that its directory names.
     pub const DIRECTED: TaskFlags = TaskFlags(4);
     /// Has a watchdog budget of its own in `extra.budget_ns`.
     pub const BUDGET: TaskFlags = TaskFlags(8);
@@ -73,6 +73,9 @@ impl TaskFlags {
     pub const ALLOCATION: TaskFlags = TaskFlags(32);
     /// Several parts or blocks that may wait for one another, so that they need cores that run at the same time.
     pub const CONCURRENT: TaskFlags = TaskFlags(64);
+    /// Its blocks have arguments or cores of their own: `arguments` is the first unit of a directory ([`crate::arguments::Entry`]) with an entry for each
+    /// block.
+    pub const DIRECTORY: TaskFlags = TaskFlags(128);
 
     /// Both sets together.
     #[inline]
@@ -140,7 +143,7 @@ pub struct TaskBody {
     pub flags: TaskFlags,
     /// Blocks, at least 1.
     pub blocks: u32,
-    /// First unit of the task's span in the argument arena: tensors first, scalars behind them, eight to a unit.
+    /// First unit of the task's span in the argument arena: tensors first, scalars behind them, eight to a unit; or of its directory.
     pub arguments: u32,
     /// First edge of the task's run.
     pub edges: u32,

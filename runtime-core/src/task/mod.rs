@@ -8,9 +8,11 @@ use std::time::Duration;
 
 mod argument;
 mod limits;
+mod member;
 
 pub use argument::{Argument, NewTensor, Scalar};
 pub use limits::ArgumentLimits;
+pub use member::Member;
 
 /// Tensor arguments a task of a chip may have.
 pub const MAX_TENSORS: usize = ArgumentLimits::CHIP.tensors as usize;
@@ -61,12 +63,14 @@ pub struct Predicate<'a> {
 
 /// Where a task's blocks run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Placement {
+pub enum Placement<'a> {
     /// On any core of the right kind.
     #[default]
     Any,
-    /// On this core.
+    /// On this core, one block after the other.
     Core(CoreId),
+    /// Each block on a core of its own, in this order, all at the same time or none.
+    Cores(&'a [CoreId]),
 }
 
 /// A task to submit.
@@ -82,7 +86,9 @@ pub struct Task<'a> {
     pub(crate) blocks: i64,
     pub(crate) gang: bool,
     pub(crate) communicates: bool,
-    pub(crate) placement: Placement,
+    pub(crate) members: &'a [Member<'a>],
+    pub(crate) group: bool,
+    pub(crate) placement: Placement<'a>,
     pub(crate) predicate: Option<Predicate<'a>>,
     pub(crate) budget: Option<Duration>,
     pub(crate) mistake: Option<Mistake>,
@@ -111,6 +117,8 @@ impl<'a> Task<'a> {
             blocks: 1,
             gang: false,
             communicates: false,
+            members: &[],
+            group: false,
             placement: Placement::Any,
             predicate: None,
             budget: None,
@@ -182,6 +190,18 @@ impl<'a> Task<'a> {
         self
     }
 
+    /// Makes the task a group: one block for each member, with arguments of the member's own, all on different cores and all at the same time or none. The
+    /// dependencies of all members are the task's, and so is the failure of any; the others then run to their end. The task's own arguments are those
+    /// of its members.
+    #[must_use]
+    pub const fn group(mut self, members: &'a [Member<'a>]) -> Self {
+        self.members = members;
+        self.group = true;
+        self.gang = true;
+        self.special = true;
+        self
+    }
+
     /// The parts of one block talk to each other, so they must run at the same time. Implied by several parts and by [`Task::sync_start`].
     #[must_use]
     pub const fn communicates(mut self) -> Self {
@@ -191,7 +211,7 @@ impl<'a> Task<'a> {
 
     /// Where the blocks run.
     #[must_use]
-    pub const fn placement(mut self, placement: Placement) -> Self {
+    pub const fn placement(mut self, placement: Placement<'a>) -> Self {
         self.placement = placement;
         self.special = true;
         self
@@ -282,9 +302,15 @@ impl<'a> Task<'a> {
         self.communicates
     }
 
+    /// The members, if the task is a group.
+    #[inline]
+    pub const fn members_named(&self) -> Option<&'a [Member<'a>]> {
+        if self.group { Some(self.members) } else { None }
+    }
+
     /// Where the blocks run.
     #[inline]
-    pub const fn placed(&self) -> Placement {
+    pub const fn placed(&self) -> Placement<'a> {
         self.placement
     }
 

@@ -5,7 +5,7 @@ use crate::tracker::Place;
 use prewire_runtime_core::id::TaskId;
 use prewire_runtime_core::platform::{DispatchPayload, Platform};
 use prewire_runtime_core::port::{Condition, Token};
-use prewire_runtime_core::slot::TaskFlags;
+use prewire_runtime_core::slot::{TaskBody, TaskFlags};
 
 impl<P: Platform> Round<'_, P> {
     /// Writes payload and token. True if the platform says that the block has already ended.
@@ -14,6 +14,7 @@ impl<P: Platform> Round<'_, P> {
         let port = &mut self.own.ports[place.index()];
         let token = port.next;
         port.next = token.next();
+        let core = port.core;
         let slot = self.graph.slots.get(work.slot);
         // SAFETY: the block's share of the task is open, so the task is not released.
         let body = unsafe { slot.body() };
@@ -23,21 +24,26 @@ impl<P: Platform> Round<'_, P> {
             1 => vector_0,
             _ => vector_1,
         };
-        let arguments = self.graph.arguments.pointer(body.arguments);
+        let (first_unit, tensor_count, scalar_count) = if body.flags.has(TaskFlags::DIRECTORY) {
+            self.arguments_of(body, work.block)
+        } else {
+            (body.arguments, body.tensors, body.scalars)
+        };
+        let arguments = self.graph.arguments.pointer(first_unit);
         let payload = DispatchPayload {
             task: body.id,
             tensors: arguments.cast(),
-            scalars: arguments.wrapping_add(body.tensors as usize).cast(),
+            scalars: arguments.wrapping_add(tensor_count as usize).cast(),
             slot: work.slot,
             block: work.block,
             blocks: body.blocks,
             run: self.own.run,
-            core: port.core,
+            core,
             kernel,
             part: place.part,
             parts: body.parts.0,
-            tensor_count: body.tensors,
-            scalar_count: body.scalars,
+            tensor_count,
+            scalar_count,
             concurrent: body.flags.has(TaskFlags::CONCURRENT),
         };
         let budget_ns = if body.flags.has(TaskFlags::BUDGET) {
@@ -47,10 +53,18 @@ impl<P: Platform> Round<'_, P> {
             0
         };
         let id: TaskId = body.id;
-        self.group.watched[port.core.index()].set(token, id, kernel, budget_ns);
+        self.group.watched[core.index()].set(token, id, kernel, budget_ns);
         // SAFETY: the arguments stay until the task is released, which this block's open share prevents; the tracker says that the core has room.
-        let ended = unsafe { self.platform.dispatch(port.core, token, &payload) };
+        let ended = unsafe { self.platform.dispatch(core, token, &payload) };
         (token, ended)
+    }
+
+    /// Where a block has its arguments, whose task has a directory.
+    #[cold]
+    fn arguments_of(&self, body: &TaskBody, block: u32) -> (u32, u16, u16) {
+        // SAFETY: the block's share of the task is open, so the task is not reclaimed, and its flag says that it has a directory.
+        let entry = unsafe { self.graph.arguments.entry(body.arguments, block) };
+        (entry.first, entry.tensors, entry.scalars)
     }
 
     /// Runs a block on an idle core. If it ends at once, its successor follows on the same core if one may be kept (and `keep` says so), and so on.

@@ -49,6 +49,17 @@ impl Phase {
     }
 }
 
+/// A gang, as instances see that gather places for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gathered {
+    pub(crate) slot: SlotIndex,
+    /// Which cores of a cluster one block uses.
+    pub(crate) parts: Parts,
+    /// Whether its directory names a core for each block.
+    pub(crate) names_cores: bool,
+    pub(crate) blocks: u32,
+}
+
 /// The blocks of a gang that one instance starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Share {
@@ -59,6 +70,8 @@ pub(crate) struct Share {
 /// What one instance and the launcher tell each other: generation above, count (and first block) below.
 #[derive(Debug)]
 struct Seat {
+    /// How many places the gang may have here.
+    wanted: AtomicU64,
     offer: AtomicU64,
     share: AtomicU64,
 }
@@ -80,7 +93,8 @@ const fn word(generation: Generation, state: u32) -> u64 {
 
 impl Gate {
     pub(crate) fn new(instances: usize) -> Self {
-        let seat = || CachePadded::new(Seat { offer: AtomicU64::new(0), share: AtomicU64::new(0) });
+        let seat =
+            || CachePadded::new(Seat { wanted: AtomicU64::new(0), offer: AtomicU64::new(0), share: AtomicU64::new(0) });
         Gate {
             word: CachePadded::new(AtomicU64::new(word(0, FREE))),
             task: AtomicU64::new(0),
@@ -107,10 +121,15 @@ impl Gate {
         }
     }
 
-    /// The gang that the gate gathers for, and which cores one of its blocks uses. Meaningful while an attempt is seen to gather or launch.
-    pub(crate) fn task(&self) -> (SlotIndex, Parts) {
+    /// The gang that the gate gathers for. Meaningful while an attempt is seen to gather or launch.
+    pub(crate) fn task(&self) -> Gathered {
         let task = self.task.load(Ordering::Relaxed);
-        (SlotIndex(task as u32), Parts((task >> 32) as u8))
+        Gathered {
+            slot: SlotIndex(task as u32),
+            parts: Parts((task >> 32) as u8),
+            names_cores: task >> 40 & 1 != 0,
+            blocks: self.blocks.load(Ordering::Relaxed),
+        }
     }
 
     /// Takes a free gate for a new attempt.
@@ -126,11 +145,24 @@ impl Gate {
             .map(|_| generation)
     }
 
-    /// Asks for places for `blocks` blocks of a gang. Only who claimed the gate for this generation.
-    pub(crate) fn gather(&self, generation: Generation, slot: SlotIndex, parts: Parts, blocks: u32) {
-        self.task.store(slot.0 as u64 | (parts.0 as u64) << 32, Ordering::Relaxed);
-        self.blocks.store(blocks, Ordering::Relaxed);
+    /// Asks for places for the blocks of a gang. Only who claimed the gate for this generation.
+    pub(crate) fn gather(&self, generation: Generation, gang: Gathered) {
+        let (slot, parts, names_cores) = (gang.slot.0 as u64, gang.parts.0 as u64, gang.names_cores as u64);
+        self.task.store(slot | parts << 32 | names_cores << 40, Ordering::Relaxed);
+        self.blocks.store(gang.blocks, Ordering::Relaxed);
         self.word.store(word(generation, GATHERING), Ordering::Release);
+    }
+
+    /// Says how many places of an instance the gang may have, before it gathers. Only who claimed the gate for this generation.
+    pub(crate) fn want(&self, instance: usize, generation: Generation, places: u32) {
+        self.seats[instance].wanted.store(word(generation, places), Ordering::Relaxed);
+    }
+
+    /// How many places of an instance the attempt may have. If it is not 0, the attempt does not come to its launch without the instance, or the gang names
+    /// no cores: so the gang of one that does is not over before the instance has started its share.
+    pub(crate) fn wanted(&self, instance: usize, generation: Generation) -> u32 {
+        let wanted = self.seats[instance].wanted.load(Ordering::Relaxed);
+        if (wanted >> 32) as Generation == generation { wanted as u32 } else { 0 }
     }
 
     /// Says how many idle places an instance keeps for the attempt. The number may only grow while the attempt lasts.

@@ -1,34 +1,36 @@
-//! What one instance does about gangs in a step: it lets waiting ones in, offers places to those that gather, and starts its shares.
+//! What one instance does about gangs in a step: it offers places to those that gather, and starts its shares.
 
-use super::{GATES, Generation, WaitingGang};
+use super::{GATES, Gathered, Generation};
 use crate::gang::gate::Phase;
 use crate::instance::{Round, Work};
-use crate::tracker::Kinds;
-use prewire_runtime_core::chip::CoreKind;
-use prewire_runtime_core::graph::Queue;
-use prewire_runtime_core::id::SlotIndex;
+use crate::tracker::{Kinds, Place};
+use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::platform::Platform;
-use prewire_runtime_core::slot::Parts;
 use prewire_runtime_core::sync::{Ordering, fence};
-use std::collections::VecDeque;
 
 impl<P: Platform> Round<'_, P> {
     /// Takes part in gathering and launching gangs.
     pub(crate) fn join_gangs(&mut self) -> bool {
-        if !self.gang_waits() && self.own.offered == [None; GATES] {
+        if !self.gang_waits() && self.own.offers == 0 {
             return false;
         }
         let mut worked = false;
-        let mut kinds = Kinds::default();
+        self.own.tracker.gather_nothing();
         for gate in 0..GATES {
-            worked |= self.join_gate(gate, &mut kinds);
+            worked |= self.join_gate(gate);
         }
-        self.own.tracker.gather(kinds);
         worked | self.admit_gangs()
     }
 
-    /// Does what one gate asks of this instance and adds the kinds of core that must be kept free for it.
-    fn join_gate(&mut self, at: usize, kinds: &mut Kinds) -> bool {
+    /// Notes what is offered to a gate's attempt.
+    fn set_offer(&mut self, at: usize, offer: Option<(Generation, u32)>) {
+        let offered = &mut self.own.offered[at];
+        self.own.offers = self.own.offers + offer.is_some() as u64 - offered.is_some() as u64;
+        *offered = offer;
+    }
+
+    /// Does what one gate asks of this instance and keeps the cores free that it gathers.
+    fn join_gate(&mut self, at: usize) -> bool {
         let gate = &self.group.gangs.gates[at];
         let mut worked = false;
         if let Phase::Gathering(generation) = gate.look() {
@@ -37,36 +39,89 @@ impl<P: Platform> Round<'_, P> {
         let phase = gate.look();
         if let Phase::Launching(generation) = phase {
             // Whatever is not part of the launch is free for others again.
-            self.own.offered[at] = None;
+            self.set_offer(at, None);
             let Some(share) = gate.take_share(self.own.index, generation) else { return worked };
-            let (slot, parts) = gate.task();
-            self.start_blocks(slot, parts, share.first..share.first + share.count);
+            self.start_blocks(gate.task(), share.first..share.first + share.count);
             gate.started(generation);
             return true;
         }
         match self.own.offered[at] {
-            Some((generation, _)) if phase.attempt() == Some(generation) => {
-                *kinds = kinds.with(Kinds::of(gate.task().1));
-            }
-            _ => self.own.offered[at] = None,
+            Some((generation, _)) if phase.attempt() == Some(generation) => self.keep_free(at, generation),
+            _ => self.set_offer(at, None),
         }
         worked
     }
 
-    /// Offers the idle places of this instance to an attempt, and launches it if the offers suffice.
-    fn offer_places(&mut self, at: usize, generation: Generation) -> bool {
+    /// Keeps the cores of this instance free that an attempt gathers.
+    fn keep_free(&mut self, at: usize, generation: Generation) {
         let gate = &self.group.gangs.gates[at];
-        let parts = gate.task().1;
-        let places = self.own.tracker.gang_places(parts);
+        let gang = gate.task();
+        if !gang.names_cores {
+            return self.own.tracker.gather(Kinds::of(gang.parts));
+        }
+        let mut left = gate.wanted(self.own.index, generation);
+        for block in 0..gang.blocks {
+            if left == 0 {
+                return;
+            }
+            if let Some(place) = self.own_place(self.core_of(gang, block)) {
+                self.own.tracker.gather_place(place);
+                left -= 1;
+            }
+        }
+    }
+
+    /// The core that a gang's directory names for a block.
+    ///
+    /// The gang has not started all of its blocks: it is in this thread's hand or in the list, or a share of this instance's is to be started.
+    pub(super) fn core_of(&self, gang: Gathered, block: u32) -> CoreId {
+        let slot = self.graph.slots.get(gang.slot);
+        // SAFETY: blocks of the gang are still to be started, so it is not released.
+        let directory = unsafe { slot.body() }.arguments;
+        // SAFETY: as above, and a gang that names cores has a directory of all its blocks.
+        unsafe { self.graph.arguments.entry(directory, block) }.core
+    }
+
+    /// The core as a place of this instance, if it is one.
+    pub(super) fn own_place(&self, core: CoreId) -> Option<Place> {
+        let instances = self.group.config.instances;
+        let (cluster, part) = self.platform.chip().place_of(core);
+        let (cluster, owner) = (usize::from(cluster) / instances, usize::from(cluster) % instances);
+        (owner == self.own.index).then(|| Place::new(cluster, part))
+    }
+
+    /// How many places for blocks of a gang are idle here, of `wanted` that it may have here.
+    pub(super) fn places_for(&self, gang: Gathered, wanted: u32) -> u32 {
+        if !gang.names_cores {
+            return self.own.tracker.gang_places(gang.parts).min(wanted);
+        }
+        let (mut left, mut idle) = (wanted, 0);
+        for block in 0..gang.blocks {
+            if left == 0 {
+                break;
+            }
+            if let Some(place) = self.own_place(self.core_of(gang, block)) {
+                left -= 1;
+                idle += self.own.tracker.is_idle(place) as u32;
+            }
+        }
+        idle
+    }
+
+    /// Offers the idle places of this instance to an attempt, and launches it if the offers suffice.
+    pub(super) fn offer_places(&mut self, at: usize, generation: Generation) -> bool {
+        let gate = &self.group.gangs.gates[at];
+        let gang = gate.task();
+        let places = self.places_for(gang, gate.wanted(self.own.index, generation));
         let offer = Some((generation, places));
         let news = self.own.offered[at] != offer;
         if news {
             self.mark_busy();
-            self.own.offered[at] = offer;
+            self.set_offer(at, offer);
             gate.offer(self.own.index, generation, places);
         }
         if gate.try_launch(generation) {
-            self.group.gangs.launched(Kinds::of(parts));
+            self.group.gangs.launched(Kinds::of(gang.parts));
             fence(Ordering::SeqCst);
             self.group.wake(u64::MAX);
             return true;
@@ -74,8 +129,29 @@ impl<P: Platform> Round<'_, P> {
         news
     }
 
-    /// Puts blocks of a gang on idle places.
-    fn start_blocks(&mut self, slot: SlotIndex, parts: Parts, blocks: std::ops::Range<u32>) {
+    /// Takes part in an attempt that this instance has just begun.
+    pub(super) fn join_gathering(&mut self, at: usize, generation: Generation) {
+        self.keep_free(at, generation);
+        self.offer_places(at, generation);
+    }
+
+    /// Puts blocks of a gang on idle places: these, or as many of those whose cores this instance owns.
+    pub(super) fn start_blocks(&mut self, gang: Gathered, blocks: std::ops::Range<u32>) {
+        let Gathered { slot, parts, .. } = gang;
+        if gang.names_cores {
+            let mut left = blocks.len();
+            let mut block = 0;
+            // Behind the last of them the gang may be over.
+            while left > 0 {
+                if let Some(place) = self.own_place(self.core_of(gang, block)) {
+                    self.own.in_hand += 1;
+                    left -= 1;
+                    self.run_on(place, Work { slot, block, part: Self::only_part(parts) }, false);
+                }
+                block += 1;
+            }
+            return;
+        }
         for block in blocks {
             let place = self.own.tracker.choose_for_gang(parts).expect("a share is no larger than what was offered");
             if parts.0.is_power_of_two() {
@@ -87,101 +163,17 @@ impl<P: Platform> Round<'_, P> {
         }
     }
 
-    /// Lets in what the order of waiting gangs allows.
-    fn admit_gangs(&mut self) -> bool {
-        let gangs = &self.group.gangs;
-        // Waited for, not tried: whoever is at it may have looked at a gate before this instance freed it, and would not look again.
-        let mut list = gangs.list.lock().expect(crate::POISON);
-        let mut worked = self.fill_list(&mut list);
-        let mut taken = gangs.gates.iter().fold(Kinds::default(), |kinds, gate| match gate.look() {
-            Phase::Free => kinds,
-            Phase::Held(_) | Phase::Gathering(_) | Phase::Launching(_) => kinds.with(Kinds::of(gate.task().1)),
-        });
-        let mut at = 0;
-        while let Some(&gang) = list.get(at) {
-            let kinds = Kinds::of(gang.parts);
-            let admitted = !taken.meet(kinds) && !self.others_first(kinds) && self.admit_gang(gang);
-            taken = taken.with(kinds);
-            if admitted {
-                list.remove(at);
-                worked = true;
-            } else {
-                at += 1;
-            }
-            if taken.has(CoreKind::Cube) && taken.has(CoreKind::Vector) {
-                break;
-            }
-        }
-        worked
-    }
-
-    /// Moves ready gangs from their queue into the ordered list. Those that do not run at all end here.
-    fn fill_list(&mut self, list: &mut VecDeque<WaitingGang>) -> bool {
-        let mut worked = false;
-        let queue = self.graph.queue(Queue::Gang);
-        // The list has a fixed size; what finds no room waits in the queue, in order as well.
-        while !queue.is_empty() && list.len() < list.capacity() {
-            self.mark_busy();
-            let Some(slot) = queue.pop() else { break };
-            worked = true;
-            self.take_in_hand(1);
-            if self.admit(slot) {
-                // SAFETY: the task is in this thread's hand.
-                let body = unsafe { self.graph.slots.get(slot).body() };
-                self.group.gangs.arrived();
-                list.push_back(WaitingGang { slot, parts: body.parts, blocks: body.blocks });
-            }
-            self.out_of_hand();
-        }
-        worked
-    }
-
-    /// Whether tasks that are no gangs wait for cores of these kinds and have not had their turn since the last launch.
-    fn others_first(&self, kinds: Kinds) -> bool {
-        [CoreKind::Cube, CoreKind::Vector].into_iter().any(|kind| {
-            kinds.has(kind)
-                && self.group.gangs.owes(kind)
-                && !(self.graph.queue(Self::queue_of(kind)).is_empty() && self.graph.queue(Queue::Cluster).is_empty())
-        })
-    }
-
-    /// Starts a gang here if it fits, or opens a gate for it. False if it has to wait.
-    fn admit_gang(&mut self, gang: WaitingGang) -> bool {
-        let slot = self.graph.slots.get(gang.slot);
-        if self.own.tracker.gang_places(gang.parts) >= gang.blocks {
-            slot.claim_blocks(gang.blocks, gang.blocks);
-            self.mark_busy();
-            self.start_blocks(gang.slot, gang.parts, 0..gang.blocks);
-            self.group.gangs.launched(Kinds::of(gang.parts));
-            return true;
-        }
-        for (at, gate) in self.group.gangs.gates.iter().enumerate() {
-            let Some(generation) = gate.claim() else { continue };
-            slot.claim_blocks(gang.blocks, gang.blocks);
-            gate.gather(generation, gang.slot, gang.parts, gang.blocks);
-            let kinds = self.own.tracker.gathered().with(Kinds::of(gang.parts));
-            self.own.tracker.gather(kinds);
-            self.offer_places(at, generation);
-            fence(Ordering::SeqCst);
-            self.group.wake(u64::MAX);
-            return true;
-        }
-        false
-    }
-
     /// Whether a gate asks something of this instance, or has let it go: the cores kept for an attempt that is over are free again.
     pub(crate) fn gates_ask(&self) -> bool {
         let gangs = &self.group.gangs;
         (0..GATES).any(|at| {
-            let offered = self.own.offered[at];
-            match gangs.gates[at].look() {
+            let (gate, offered) = (&gangs.gates[at], self.own.offered[at]);
+            match gate.look() {
                 Phase::Gathering(generation) => {
-                    let places = self.own.tracker.gang_places(gangs.gates[at].task().1);
-                    offered != Some((generation, places)) || gangs.gates[at].offers_suffice(generation)
+                    let places = self.places_for(gate.task(), gate.wanted(self.own.index, generation));
+                    offered != Some((generation, places)) || gate.offers_suffice(generation)
                 }
-                Phase::Launching(generation) => {
-                    offered.is_some() || gangs.gates[at].has_share(self.own.index, generation)
-                }
+                Phase::Launching(generation) => offered.is_some() || gate.has_share(self.own.index, generation),
                 Phase::Free | Phase::Held(_) => offered.is_some(),
             }
         })
@@ -194,7 +186,7 @@ impl<P: Platform> Round<'_, P> {
                 gate.abandon(generation);
             }
         }
-        self.own.offered = [None; GATES];
-        self.own.tracker.gather(Kinds::default());
+        self.own.forget_offers();
+        self.own.tracker.gather_nothing();
     }
 }

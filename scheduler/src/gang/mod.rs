@@ -1,43 +1,39 @@
 //! Gangs: tasks whose blocks start together or not at all.
 //!
-//! Ready gangs wait in one ordered list. A gang may gather cores when no gang before it, gathering or waiting, uses the same kinds of core; so two gangs
-//! never hold a part each of what both need, and one that needs other cores passes. While a gang gathers, the kinds it needs are kept for it: nothing is
-//! dispatched to idle places of theirs, nothing is pre-loaded and no successor is kept on them. Running cores are never waited for in place: each
+//! Ready gangs wait in one ordered list. A gang may gather cores when no gang before it, gathering or waiting, needs the same: any core of a kind, or cores
+//! that it names. So two gangs never hold a part each of what both need, and one that needs other cores passes. While a gang gathers, all cores of its kinds,
+//! or those that it names, are kept for it: nothing is dispatched to them when they are idle, nothing is pre-loaded and no successor is kept on them. Running cores are never waited for in place: each
 //! instance goes on stepping and offers more places as they become idle.
 //!
 //! So that an endless supply of gangs does not starve other tasks, a gang of kinds on which other tasks wait is admitted only after one of those was
 //! dispatched since the last launch.
 
+mod admit;
 mod gate;
 mod join;
 #[cfg(test)]
 mod models;
+mod places;
 
-pub(crate) use gate::{Gate, Generation};
+pub(crate) use gate::{Gate, Gathered, Generation};
+pub(crate) use places::{PlaceSet, WaitingGangs};
 
 use crate::tracker::Kinds;
-use prewire_runtime_core::chip::CoreKind;
-use prewire_runtime_core::id::SlotIndex;
-use prewire_runtime_core::slot::Parts;
+use prewire_runtime_core::chip::{ChipSpec, CoreKind};
 use prewire_runtime_core::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
-use std::collections::VecDeque;
 
-/// As many gangs can gather at once as there are kinds of core.
-pub(crate) const GATES: usize = 2;
+/// So many gangs can gather at once; those that name their cores may be many that have none in common.
+pub(crate) const GATES: usize = 16;
 
 /// A ready gang.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct WaitingGang {
-    pub(crate) slot: SlotIndex,
-    pub(crate) parts: Parts,
-    pub(crate) blocks: u32,
-}
+pub(crate) struct WaitingGang(pub(crate) Gathered);
 
 /// What the instances share about gangs.
 #[derive(Debug)]
 pub(crate) struct Gangs {
     pub(crate) gates: [Gate; GATES],
-    pub(crate) list: Mutex<VecDeque<WaitingGang>>,
+    pub(crate) waiting_gangs: Mutex<WaitingGangs>,
     /// Gangs in the list, and gangs that gather.
     waiting: AtomicU32,
     /// Per kind: a gang was launched and no other task has been dispatched to such a core since.
@@ -45,10 +41,10 @@ pub(crate) struct Gangs {
 }
 
 impl Gangs {
-    pub(crate) fn new(instances: usize) -> Self {
+    pub(crate) fn new(instances: usize, chip: &ChipSpec) -> Self {
         Gangs {
             gates: std::array::from_fn(|_| Gate::new(instances)),
-            list: Mutex::new(VecDeque::with_capacity(64)),
+            waiting_gangs: Mutex::new(WaitingGangs::new(chip)),
             waiting: AtomicU32::new(0),
             owed: [AtomicBool::new(false), AtomicBool::new(false)],
         }
@@ -57,7 +53,7 @@ impl Gangs {
     /// Forgets everything. Only between runs.
     pub(crate) fn reset(&self) {
         self.gates.iter().for_each(Gate::reset);
-        self.list.lock().expect(crate::POISON).clear();
+        self.waiting_gangs.lock().expect(crate::POISON).list.clear();
         self.waiting.store(0, Ordering::Relaxed);
         self.owed.iter().for_each(|owed| owed.store(false, Ordering::Relaxed));
     }

@@ -3,10 +3,15 @@
 //! Loom sees every interleaving of two or three threads here. What it cannot see is a gate of many instances; the offers of all of them go through the same
 //! words, one per instance.
 
-use super::gate::{Gate, Phase};
+use super::gate::{Gate, Gathered, Phase};
 use prewire_runtime_core::id::SlotIndex;
 use prewire_runtime_core::slot::Parts;
 use prewire_runtime_core::sync::{Arc, AtomicBool, Ordering, UnsafeCell, thread};
+
+/// A gang of so many single blocks.
+fn gang(slot: u32, blocks: u32) -> Gathered {
+    Gathered { slot: SlotIndex(slot), parts: Parts::VECTOR_0, names_cores: false, blocks }
+}
 
 /// Runs a model: every interleaving under loom, once natively.
 fn model(body: impl Fn() + Send + Sync + 'static) {
@@ -31,7 +36,7 @@ fn loom_a_late_answer_does_not_satisfy_the_next_attempt() {
     model(|| {
         let gate = Arc::new(Gate::new(2));
         let first = gate.claim().unwrap();
-        gate.gather(first, SlotIndex(1), Parts::VECTOR_0, 2);
+        gate.gather(first, gang(1, 2));
         let busy = Arc::new(AtomicBool::new(false));
         let late = {
             let (gate, busy) = (gate.clone(), busy.clone());
@@ -51,7 +56,7 @@ fn loom_a_late_answer_does_not_satisfy_the_next_attempt() {
         };
         assert!(gate.abandon(first));
         let second = gate.claim().unwrap();
-        gate.gather(second, SlotIndex(2), Parts::VECTOR_0, 2);
+        gate.gather(second, gang(2, 2));
         gate.offer(0, second, 1);
         let launched = gate.try_launch(second);
         late.join().unwrap();
@@ -71,13 +76,13 @@ fn loom_a_complete_set_launches_once() {
         let gate = Arc::new(Gate::new(2));
         let generation = gate.claim().unwrap();
         assert!(gate.claim().is_none(), "one attempt at a time");
-        gate.gather(generation, SlotIndex(7), Parts::CUBE, 2);
+        gate.gather(generation, gang(7, 2));
         let places = Arc::new([Places(UnsafeCell::new(0)), Places(UnsafeCell::new(0))]);
         let join = |instance: usize| {
             let (gate, places) = (gate.clone(), places.clone());
             move || {
                 assert_eq!(gate.look(), Phase::Gathering(generation));
-                assert_eq!(gate.task(), (SlotIndex(7), Parts::CUBE));
+                assert_eq!(gate.task(), gang(7, 2));
                 // SAFETY: the instance's own places, before they are offered.
                 places[instance].0.with_mut(|places| unsafe { *places = 1 });
                 gate.offer(instance, generation, 1);
@@ -123,7 +128,7 @@ fn loom_a_launch_shows_what_led_to_it() {
         let generation = gate.claim().unwrap();
         // The other instance's offer, as if it had come.
         gate.offer(1, generation, 1);
-        gate.gather(generation, SlotIndex(3), Parts::CUBE, 1);
+        gate.gather(generation, gang(3, 1));
         assert!(gate.try_launch(generation));
         starter.join().unwrap();
     });
@@ -135,7 +140,7 @@ fn loom_an_attempt_is_abandoned_or_launched() {
     model(|| {
         let gate = Arc::new(Gate::new(1));
         let generation = gate.claim().unwrap();
-        gate.gather(generation, SlotIndex(0), Parts::CUBE, 1);
+        gate.gather(generation, gang(0, 1));
         gate.offer(0, generation, 1);
         let other = {
             let gate = gate.clone();
@@ -190,7 +195,7 @@ fn late_answers_never_launch_on_busy_places() {
     let mut launches = 0;
     for round in 0..ROUNDS {
         let generation = gate.claim().expect("the gate is free");
-        gate.gather(generation, SlotIndex(round), Parts::VECTOR_0, 2);
+        gate.gather(generation, gang(round, 2));
         gate.offer(0, generation, 1);
         for _ in 0..round % 7 {
             std::thread::yield_now();

@@ -42,6 +42,9 @@ impl Place {
 pub(crate) struct Kinds(pub(crate) u8);
 
 impl Kinds {
+    /// Every kind there is.
+    pub(crate) const ALL: Kinds = Kinds(3);
+
     pub(crate) const fn of(parts: Parts) -> Kinds {
         Kinds((parts.has(0) as u8) | (((parts.has(1) || parts.has(2)) as u8) << 1))
     }
@@ -62,7 +65,7 @@ impl Kinds {
 /// The state of an instance's cores.
 ///
 /// A core is idle, or runs something. A running core that has said so and has nothing behind it is open: a second dispatch may be pre-loaded.
-/// Some cores are kept free on purpose: all of a kind that a gang gathers, and the cores of one cluster that a MIX task waits for.
+/// Some cores are kept free on purpose: all of a kind that a gang gathers, or those that it names, and the cores of one cluster that a MIX task waits for.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracker {
     all: u64,
@@ -70,7 +73,7 @@ pub(crate) struct Tracker {
     present: [u64; 3],
     idle: [u64; 3],
     open: [u64; 3],
-    gathered: Kinds,
+    gathered: [u64; 3],
     reserved: [u64; 3],
     /// Cores that take nothing now.
     down: [u64; 3],
@@ -88,7 +91,7 @@ impl Tracker {
             present: [all; 3],
             idle: [all; 3],
             open: [0; 3],
-            gathered: Kinds(0),
+            gathered: [0; 3],
             reserved: [0; 3],
             down: [0; 3],
             gone: [0; 3],
@@ -145,35 +148,36 @@ impl Tracker {
         if all_gone { 0 } else { self.gone[part] }
     }
 
-    /// Which part of which cluster is kept free for a gang.
+    /// Keeps no core for a gang any more.
     #[inline]
-    fn gathered_of(&self, part: usize) -> u64 {
-        let kind = if part == 0 { CoreKind::Cube } else { CoreKind::Vector };
-        if self.gathered.has(kind) { self.all } else { 0 }
+    pub(crate) fn gather_nothing(&mut self) {
+        self.gathered = [0; 3];
     }
 
-    /// Keeps all cores of these kinds, and of no others, for a gang.
-    #[inline]
+    /// Keeps all cores of these kinds for a gang, too.
     pub(crate) fn gather(&mut self, kinds: Kinds) {
-        self.gathered = kinds;
+        for part in 0..3 {
+            if kinds.has(Place::new(0, part).kind()) {
+                self.gathered[part] = self.all;
+            }
+        }
     }
 
-    /// The kinds kept for a gang.
-    #[inline]
-    pub(crate) fn gathered(&self) -> Kinds {
-        self.gathered
+    /// Keeps a core for a gang that names it, too.
+    pub(crate) fn gather_place(&mut self, place: Place) {
+        self.gathered[place.part as usize] |= place.bit();
     }
 
     /// Whether the core may be given something else when it becomes free.
     #[inline]
     pub(crate) fn is_kept_free(&self, place: Place) -> bool {
-        (self.gathered_of(place.part as usize) | self.reserved[place.part as usize]) & place.bit() != 0
+        (self.gathered[place.part as usize] | self.reserved[place.part as usize]) & place.bit() != 0
     }
 
     /// Cores of a part that may take a single block now.
     #[inline]
     fn free(&self, part: usize) -> u64 {
-        self.able(part) & !self.avoided(part) & !self.reserved[part] & !self.gathered_of(part)
+        self.able(part) & !self.avoided(part) & !self.reserved[part] & !self.gathered[part]
     }
 
     /// How many cores of the kind may take a single block now.
@@ -209,7 +213,7 @@ impl Tracker {
     /// A running core of the kind that a single block may be pre-loaded behind.
     #[inline]
     pub(crate) fn choose_open(&self, kind: CoreKind) -> Option<Place> {
-        let open = |part: usize| self.open[part] & !self.reserved[part] & !self.gathered_of(part);
+        let open = |part: usize| self.open[part] & !self.reserved[part] & !self.gathered[part];
         Self::first(kind, open(0), open(1), open(2))
     }
 
@@ -233,7 +237,7 @@ impl Tracker {
 
     /// How many cores of the kind a single block may be pre-loaded behind.
     pub(crate) fn open_cores(&self, kind: CoreKind) -> usize {
-        let open = |part: usize| (self.open[part] & !self.reserved[part] & !self.gathered_of(part)).count_ones();
+        let open = |part: usize| (self.open[part] & !self.reserved[part] & !self.gathered[part]).count_ones();
         match kind {
             CoreKind::Cube => open(0) as usize,
             CoreKind::Vector => (open(1) + open(2)) as usize,
@@ -243,7 +247,7 @@ impl Tracker {
     /// Whether any block that uses several cores of a cluster could find a cluster now.
     #[inline]
     pub(crate) fn has_partly_free_cluster(&self) -> bool {
-        let free = |part: usize| self.idle[part] & !self.gathered_of(part);
+        let free = |part: usize| self.idle[part] & !self.gathered[part];
         (free(0) & (free(1) | free(2))) | (free(1) & free(2)) != 0
     }
 
@@ -252,7 +256,7 @@ impl Tracker {
     pub(crate) fn free_clusters(&self, parts: Parts) -> u64 {
         (0..3)
             .filter(|&part| parts.has(part))
-            .fold(self.all, |clusters, part| clusters & self.idle[part] & !self.gathered_of(part))
+            .fold(self.all, |clusters, part| clusters & self.idle[part] & !self.gathered[part])
     }
 
     /// The clusters whose cores are all idle and kept for no gang.

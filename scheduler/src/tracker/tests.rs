@@ -105,7 +105,7 @@ fn a_gathering_gang_keeps_its_kinds_to_itself() {
     assert!(!tracker.has_partly_free_cluster(), "every pair of cores uses a vector core");
     assert_eq!(tracker.gang_places(Parts::VECTOR_0), 3);
     assert_eq!(tracker.gang_places(ALL), 1);
-    tracker.gather(Kinds::default());
+    tracker.gather_nothing();
     assert_eq!(tracker.free_cores(VECTOR), 3);
 }
 
