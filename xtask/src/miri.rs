@@ -12,8 +12,8 @@ use crate::sanitizer;
 use crate::workspace::nightly_cargo;
 
 pub(crate) const USAGE: &str = "\
-Interprets tests under miri (nightly) with symbolic alignment: all of prewire-runtime-core, and of the orchestrator and the scheduler what ends within
-minutes. Provenance is strict where no address is made into a pointer. Adds the component where it is missing.
+Interprets tests under miri (nightly) with symbolic alignment: all of prewire-runtime-core, and of the orchestrator, the scheduler and
+platform-host what ends within minutes. Provenance is strict where no address is made into a pointer. Adds the component where it is missing.
 
     -p PACKAGE   only this package, and all its unit tests
     FILTER...    with -p: only tests whose name contains one of these
@@ -29,7 +29,7 @@ struct Part {
     addresses: bool,
 }
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     Part { package: "prewire-runtime-core", arguments: &["--lib", "--tests", "--"], addresses: false },
     // What its unit tests look at, rings and index, is safe Rust; its dealings with slots and edges are in these.
     Part {
@@ -45,6 +45,8 @@ const PARTS: [Part; 4] = [
         addresses: true,
     },
     Part { package: "prewire-scheduler", arguments: &["--lib", "--"], addresses: false },
+    // The rest of it is processes and mappings.
+    Part { package: "prewire-platform-host", arguments: &["--lib", "--", "wire::"], addresses: false },
     Part {
         package: "prewire-scheduler",
         arguments: &[

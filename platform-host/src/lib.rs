@@ -1,0 +1,3 @@
+//! The host as a platform: worker processes and threads behind shared-memory mailboxes.
+
+pub mod wire;
