@@ -93,7 +93,7 @@ impl<'a> TaskArgsView<'a> {
     ) -> Result<TensorArgument, WireError> {
         let wire = &self.tensors[argument];
         let bad = |field, value: u64| WireError::Tensor { argument, field, value };
-        let data_type = DataType::ALL.iter().find(|known| known.index() as u8 == wire.data_type);
+        let data_type = DataType::ALL.iter().find(|known| known.index() == wire.data_type);
         let data_type = *data_type.ok_or_else(|| bad("data_type", wire.data_type.into()))?;
         let tag = ArgumentTag::from_index(wire.tag).ok_or_else(|| bad("tag", wire.tag.into()))?;
         let dimensions = usize::from(wire.dimensions);

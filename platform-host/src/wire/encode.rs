@@ -92,7 +92,7 @@ fn wire_tensor(tensor: &TensorArgument, buffer: u64, offset: u64) -> WireTensor 
         offset,
         shape,
         strides,
-        data_type: tensor.data_type().index() as u8,
+        data_type: tensor.data_type().index(),
         dimensions: tensor.dimensions() as u8,
         tag: tensor.tag() as u8,
         reserved: [0; 5],

@@ -12,7 +12,7 @@ struct Buffers;
 
 impl Locate for Buffers {
     fn locate(&self, address: u64) -> Option<(u64, u64)> {
-        (address >= BUFFER_BYTES).then(|| (address / BUFFER_BYTES, address % BUFFER_BYTES))
+        (address >= BUFFER_BYTES).then_some((address / BUFFER_BYTES, address % BUFFER_BYTES))
     }
 }
 

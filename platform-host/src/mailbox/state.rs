@@ -1,0 +1,119 @@
+//! The state word of a frame.
+
+use prewire_runtime_core::port::Token;
+use prewire_runtime_core::sync::{AtomicU64, Ordering};
+
+/// Where a frame is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Phase {
+    /// Nothing is in it.
+    Empty = 0,
+    /// The runtime has put a task in; the worker may start it, the runtime may take it back.
+    Published = 1,
+    /// The worker runs the task.
+    Running = 2,
+    /// The task ended well.
+    Done = 3,
+    /// The task failed; the frame says how.
+    Failed = 4,
+    /// The runtime took the task back before the worker started it.
+    Revoked = 5,
+}
+
+/// A state word that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameWord {
+    /// The phase; none if the number means nothing.
+    pub phase: Option<Phase>,
+    /// The dispatch that it is about, as the number a register carries.
+    pub token: u32,
+}
+
+impl FrameWord {
+    /// Whether the word says this phase about this dispatch.
+    #[inline]
+    pub fn is(self, phase: Phase, token: Token) -> bool {
+        self.phase == Some(phase) && self.token == token.to_register()
+    }
+
+    fn of(word: u64) -> FrameWord {
+        let phase = match word >> 32 {
+            0 => Some(Phase::Empty),
+            1 => Some(Phase::Published),
+            2 => Some(Phase::Running),
+            3 => Some(Phase::Done),
+            4 => Some(Phase::Failed),
+            5 => Some(Phase::Revoked),
+            _ => None,
+        };
+        FrameWord { phase, token: word as u32 }
+    }
+}
+
+/// The state word of a frame: the phase above, the token of the dispatch below, so that an answer for an earlier dispatch is seen as one.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct FrameState(AtomicU64);
+
+#[inline]
+const fn word(phase: Phase, token: Token) -> u64 {
+    (phase as u64) << 32 | token.to_register() as u64
+}
+
+macro_rules! order {
+    ($mutation:literal, $order:ident) => {
+        if cfg!(prewire_mutation = $mutation) { Ordering::Relaxed } else { Ordering::$order }
+    };
+}
+
+impl FrameState {
+    /// The state of an empty frame; zeroed memory is one too.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        FrameState(AtomicU64::new(0))
+    }
+
+    /// What the word says, with what was written before it.
+    #[inline]
+    pub fn look(&self) -> FrameWord {
+        FrameWord::of(self.0.load(order!("collect_relaxed", Acquire)))
+    }
+
+    /// The runtime has filled the frame.
+    #[inline]
+    pub fn publish(&self, token: Token) {
+        self.0.store(word(Phase::Published, token), order!("publish_relaxed", Release));
+    }
+
+    /// The worker takes the frame. False if the runtime has taken it back.
+    #[inline]
+    pub fn start(&self, token: Token) -> bool {
+        let (from, to) = (word(Phase::Published, token), word(Phase::Running, token));
+        if cfg!(prewire_mutation = "start_without_exchange") {
+            self.0.store(to, Ordering::Release);
+            return true;
+        }
+        self.0.compare_exchange(from, to, order!("take_relaxed", Acquire), Ordering::Relaxed).is_ok()
+    }
+
+    /// The worker is done with the frame, and has written how where it failed.
+    #[inline]
+    pub fn finish(&self, token: Token, succeeded: bool) {
+        let phase = if succeeded { Phase::Done } else { Phase::Failed };
+        self.0.store(word(phase, token), order!("finish_relaxed", Release));
+    }
+
+    /// The runtime takes the frame back. False if the worker has started it.
+    #[inline]
+    pub fn revoke(&self, token: Token) -> bool {
+        let (from, to) = (word(Phase::Published, token), word(Phase::Revoked, token));
+        // What the frame held was the runtime's own and the worker has not looked at it.
+        self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Writes any word, for tests of a worker that answers nonsense.
+    pub fn write_raw(&self, word: u64) {
+        self.0.store(word, Ordering::Release);
+    }
+}
