@@ -110,7 +110,7 @@ impl<B: RegisterBus> Platform for Sim<B> {
         let length = data_type.bytes() as usize;
         // SAFETY: the operand is an argument of a ready task, and its producers are done.
         unsafe { self.shared.memory.read_bytes(address, &mut bytes[..length]) };
-        operand(bytes, data_type)
+        data_type.integer(bytes)
     }
 
     fn now_ns(&self) -> u64 {
@@ -131,23 +131,5 @@ impl<B: RegisterBus> Platform for Sim<B> {
 
     fn exit(&self) -> Vec<CoreId> {
         self.shared.end()
-    }
-}
-
-/// An integer or a truth value of `data_type` in the first bytes; other types cannot be operands and count as 0.
-fn operand(bytes: [u8; 8], data_type: DataType) -> i128 {
-    fn first<const N: usize>(bytes: [u8; 8]) -> [u8; N] {
-        std::array::from_fn(|index| bytes[index])
-    }
-    match data_type {
-        DataType::I8 => i8::from_ne_bytes(first(bytes)).into(),
-        DataType::I16 => i16::from_ne_bytes(first(bytes)).into(),
-        DataType::I32 => i32::from_ne_bytes(first(bytes)).into(),
-        DataType::I64 => i64::from_ne_bytes(bytes).into(),
-        DataType::U8 | DataType::Bool => bytes[0].into(),
-        DataType::U16 => u16::from_ne_bytes(first(bytes)).into(),
-        DataType::U32 => u32::from_ne_bytes(first(bytes)).into(),
-        DataType::U64 => u64::from_ne_bytes(bytes).into(),
-        _ => 0,
     }
 }

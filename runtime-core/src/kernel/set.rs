@@ -29,6 +29,8 @@ impl KernelError {
     pub const CANCELLED: i32 = -1002;
     /// The code of a panic.
     pub const PANIC: i32 = -1003;
+    /// The code of a block whose core was lost while it ran.
+    pub const LOST: i32 = -1004;
 
     /// A failure with a code and a text.
     pub fn new(code: i32, text: impl Into<String>) -> Self {

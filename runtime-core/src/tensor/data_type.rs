@@ -112,6 +112,24 @@ impl DataType {
         )
     }
 
+    /// The integer or truth value of this type in the first bytes of `bytes`; other types have none and give 0.
+    pub fn integer(self, bytes: [u8; 8]) -> i128 {
+        fn first<const N: usize>(bytes: [u8; 8]) -> [u8; N] {
+            std::array::from_fn(|index| bytes[index])
+        }
+        match self {
+            DataType::I8 => i8::from_ne_bytes(first(bytes)).into(),
+            DataType::I16 => i16::from_ne_bytes(first(bytes)).into(),
+            DataType::I32 => i32::from_ne_bytes(first(bytes)).into(),
+            DataType::I64 => i64::from_ne_bytes(bytes).into(),
+            DataType::U8 | DataType::Bool => bytes[0].into(),
+            DataType::U16 => u16::from_ne_bytes(first(bytes)).into(),
+            DataType::U32 => u32::from_ne_bytes(first(bytes)).into(),
+            DataType::U64 => u64::from_ne_bytes(bytes).into(),
+            _ => 0,
+        }
+    }
+
     /// The short lower-case name, such as `f32` or `fp8_e4m3fn`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,0 +1,153 @@
+//! The end of all workers: orderly, by force where they do not go, and after a start that failed.
+
+use super::incarnation::{Incarnation, Stage};
+use super::{Crew, GONE, POISON};
+use rustix::process::{WaitOptions, waitpid};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// Workers that did not end as they should.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("closing: {}", .troubles.join("; "))]
+pub struct CloseError {
+    /// One sentence for each.
+    pub troubles: Vec<String>,
+}
+
+/// How long a killed worker may take to be gone.
+const KILL_GRACE: Duration = Duration::from_secs(5);
+
+impl Crew {
+    /// What the watcher looks at to know that it may leave.
+    pub(super) fn closed_for_watcher(&self) -> bool {
+        self.is_closing()
+    }
+
+    /// Tells every worker to end and waits for it, `patience` for all together; what is left then is killed. Idempotent.
+    ///
+    /// # Errors
+    /// If a worker had to be killed, or ended with anything but status 0.
+    pub fn close(&self, patience: Duration) -> Result<(), CloseError> {
+        let mut closed = self.closed.lock().expect(POISON);
+        if *closed || !self.is_owner() {
+            return Ok(());
+        }
+        *closed = true;
+        self.closing.store(true, Ordering::Release);
+        let workers = self.everybody();
+        for worker in &workers {
+            worker.mailbox().shut_down();
+            worker.mailbox().bell.ring();
+        }
+        let mut troubles = Vec::new();
+        let gone = self.wait_for_all(&workers, Instant::now() + patience);
+        if !gone {
+            for worker in workers.iter().filter(|worker| !worker.has_ended()) {
+                let name = &self.lanes[worker.lane].name;
+                if worker.wires.is_some() {
+                    worker.kill("it ignored the shutdown");
+                } else {
+                    troubles.push(format!("{name} is a thread worker that does not end, and cannot be killed"));
+                }
+            }
+            self.wait_for_all(&workers, Instant::now() + KILL_GRACE);
+        }
+        for worker in workers.iter().filter(|worker| worker.wires.is_some()) {
+            if let Some(trouble) = worker.trouble() {
+                troubles.push(format!("{} {trouble}", self.lanes[worker.lane].name));
+            }
+        }
+        self.dismiss();
+        if troubles.is_empty() { Ok(()) } else { Err(CloseError { troubles }) }
+    }
+
+    /// Undoes a start: workers that were READY end in order, the others by force.
+    pub(super) fn roll_back(&self) {
+        self.closing.store(true, Ordering::Release);
+        *self.closed.lock().expect(POISON) = true;
+        let workers = self.everybody();
+        for worker in &workers {
+            if worker.stage() == Stage::Ready || worker.wires.is_none() {
+                worker.mailbox().shut_down();
+                worker.mailbox().bell.ring();
+            } else {
+                worker.kill("the start was rolled back");
+            }
+        }
+        if !self.wait_for_all(&workers, Instant::now() + KILL_GRACE) {
+            workers.iter().for_each(|worker| worker.kill("the start was rolled back"));
+            self.wait_for_all(&workers, Instant::now() + KILL_GRACE);
+        }
+        self.dismiss();
+    }
+
+    fn everybody(&self) -> Vec<Arc<Incarnation>> {
+        self.roster.lock().expect(POISON).living.clone()
+    }
+
+    fn wait_for_all(&self, workers: &[Arc<Incarnation>], deadline: Instant) -> bool {
+        let all = || workers.iter().all(|worker| worker.has_ended()).then_some(());
+        self.events.wait_for(Some(deadline), all).is_some()
+    }
+
+    /// Ends what is left besides workers: threads that have run out, the watcher, the launcher.
+    fn dismiss(&self) {
+        for lane in &self.lanes {
+            lane.availability.store(GONE, Ordering::Release);
+        }
+        for worker in &self.roster.lock().expect(POISON).living {
+            if worker.is_dead()
+                && let Some(thread) = worker.thread.lock().expect(POISON).take()
+            {
+                let _panicked = thread.join();
+            }
+        }
+        self.nudge_watcher();
+        let watcher = self.watcher.lock().expect(POISON).take();
+        if let Some(watcher) = watcher
+            && watcher.thread().id() != std::thread::current().id()
+        {
+            let _panicked = watcher.join();
+        }
+        if let Some(launcher) = self.launcher.lock().expect(POISON).take() {
+            let pid = launcher.pid;
+            // The closed channel is its sign to leave.
+            drop(launcher);
+            loop {
+                match waitpid(Some(pid), WaitOptions::empty()) {
+                    Err(rustix::io::Errno::INTR) => {}
+                    // Somebody else may have reaped it.
+                    Ok(_) | Err(_) => break,
+                }
+            }
+        }
+    }
+}
+
+impl Incarnation {
+    /// Whether nothing of it is left.
+    fn has_ended(&self) -> bool {
+        self.is_dead()
+    }
+
+    /// What was not in order about its end.
+    fn trouble(&self) -> Option<String> {
+        let facts = self.facts.lock().expect(POISON);
+        match (&facts.stage, facts.exit, &facts.condemned) {
+            (_, Some(crate::process::Exit::Status(0)), None) => None,
+            (Stage::Dead(text) | Stage::Failed(text), ..) => Some(text.clone()),
+            (Stage::Starting | Stage::Ready, ..) => Some("does not end".to_owned()),
+        }
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        // Whoever wants to know how the workers ended closes the crew; here it is only made sure that they do.
+        if let Err(error) = self.close(Duration::from_secs(5)) {
+            tracing::warn!("{error}");
+        }
+    }
+}

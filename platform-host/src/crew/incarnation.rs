@@ -1,0 +1,120 @@
+//! One life of a worker.
+
+use crate::mailbox::Mailbox;
+use crate::process::{Channel, Exit};
+use crate::shared::SharedMemory;
+use crate::worker::mailbox_in;
+use rustix::fd::OwnedFd;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+/// How far an incarnation has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It is being made, or initialises.
+    Starting,
+    /// It takes tasks.
+    Ready,
+    /// Its initialisation failed, for this reason.
+    Failed(String),
+    /// It has ended, and nothing of it can touch memory any more.
+    Dead(String),
+}
+
+/// What is known about an incarnation.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) pid: Option<i32>,
+    pub(super) pidfd: Option<OwnedFd>,
+    pub(super) stage: Stage,
+    pub(super) exit: Option<Exit>,
+    /// When the last process below it went.
+    pub(super) quiet: Option<std::time::Instant>,
+    /// Why we ended it, if we did.
+    pub(super) condemned: Option<String>,
+    pub(super) replies: BTreeMap<u64, Result<String, String>>,
+    /// Commands that nobody waits for, of which a refusal ends it.
+    pub(super) unawaited: Vec<u64>,
+    pub(super) next_sequence: u64,
+}
+
+/// A process's connections.
+#[derive(Debug)]
+pub(super) struct Wires {
+    pub(super) control: Channel,
+    pub(super) life: OwnedFd,
+}
+
+/// One life of a worker, as a process or a thread.
+#[derive(Debug)]
+pub struct Incarnation {
+    pub(super) number: u64,
+    pub(super) lane: usize,
+    pub(super) mailbox: Arc<SharedMemory>,
+    pub(super) wires: Option<Wires>,
+    pub(super) facts: Mutex<Facts>,
+    pub(super) thread: Mutex<Option<JoinHandle<()>>>,
+    /// A copy of the stage that the scheduler can look at for nothing.
+    pub(super) dead: AtomicBool,
+}
+
+impl Incarnation {
+    pub(super) fn new(number: u64, lane: usize, mailbox: Arc<SharedMemory>, wires: Option<Wires>) -> Self {
+        let facts = Facts {
+            pid: None,
+            pidfd: None,
+            stage: Stage::Starting,
+            exit: None,
+            quiet: None,
+            condemned: None,
+            replies: BTreeMap::new(),
+            unawaited: Vec::new(),
+            next_sequence: 0,
+        };
+        Incarnation {
+            number,
+            lane,
+            mailbox,
+            wires,
+            facts: Mutex::new(facts),
+            thread: Mutex::new(None),
+            dead: AtomicBool::new(false),
+        }
+    }
+
+    /// Its mailbox.
+    #[inline]
+    pub fn mailbox(&self) -> &Mailbox {
+        mailbox_in(&self.mailbox)
+    }
+
+    /// Whether it has ended and can touch no memory any more.
+    #[inline]
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+
+    /// Its process, if it has one and it was made.
+    pub fn pid(&self) -> Option<i32> {
+        self.facts.lock().expect(super::POISON).pid
+    }
+
+    /// How far it has come.
+    pub fn stage(&self) -> Stage {
+        self.facts.lock().expect(super::POISON).stage.clone()
+    }
+
+    /// Ends its process for a reason. A thread cannot be ended.
+    pub fn kill(&self, reason: &str) {
+        let mut facts = self.facts.lock().expect(super::POISON);
+        if facts.condemned.is_none() {
+            facts.condemned = Some(reason.to_owned());
+        }
+        if let Some(pidfd) = &facts.pidfd {
+            // One that has ended needs no signal.
+            let _sent = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Telling workers things: one, or all at the same time.
+
+use super::incarnation::{Incarnation, Stage};
+use super::{Crew, POISON};
+use crate::memory::{SharedBuffer, Sharers};
+use crate::process::Command;
+use rustix::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs)]
+pub enum CommandError {
+    #[error("{worker} could not {command}: {reason}")]
+    Refused { worker: String, command: &'static str, reason: String },
+    #[error("{worker} did not {command} within {timeout_ms} ms and was ended")]
+    TimedOut { worker: String, command: &'static str, timeout_ms: u128 },
+    #[error("{worker} could not {command}: {death}")]
+    Died { worker: String, command: &'static str, death: String },
+}
+
+impl Incarnation {
+    /// Sends a command; its number, unless the worker is gone.
+    pub(super) fn send(&self, command: &Command, descriptors: &[BorrowedFd<'_>], awaited: bool) -> Option<u64> {
+        let wires = self.wires.as_ref()?;
+        let mut facts = self.facts.lock().expect(POISON);
+        if matches!(facts.stage, Stage::Dead(_)) {
+            return None;
+        }
+        facts.next_sequence += 1;
+        let sequence = facts.next_sequence;
+        if !awaited {
+            facts.unawaited.push(sequence);
+        }
+        // Sent under the lock, so that commands arrive in the order of their numbers.
+        wires.control.send(&command.encode(sequence), descriptors).ok().map(|()| sequence)
+    }
+
+    /// The answer to a command, once there is one, or how the worker ended.
+    fn answer(&self, sequence: u64) -> Option<Result<String, Answer>> {
+        let mut facts = self.facts.lock().expect(POISON);
+        if let Some(reply) = facts.replies.remove(&sequence) {
+            return Some(reply.map_err(Answer::Refused));
+        }
+        match &facts.stage {
+            Stage::Dead(death) => Some(Err(Answer::Died(death.clone()))),
+            _ => None,
+        }
+    }
+}
+
+enum Answer {
+    Refused(String),
+    Died(String),
+}
+
+impl Crew {
+    /// Tells several workers the same at the same time; an outcome for each, in order.
+    pub(super) fn tell_all(
+        &self,
+        whom: &[Arc<Incarnation>],
+        command: &Command,
+        descriptors: &[BorrowedFd<'_>],
+        timeout: Duration,
+    ) -> Vec<Result<String, CommandError>> {
+        let sent: Vec<_> = whom.iter().map(|worker| (worker, worker.send(command, descriptors, true))).collect();
+        let deadline = Instant::now() + timeout;
+        let outcomes = sent.into_iter().map(|(worker, sequence)| {
+            let name = || self.lanes[worker.lane].name.clone();
+            let gone = || {
+                let death = match worker.stage() {
+                    Stage::Dead(death) => death,
+                    _ => "its channel is closed".to_owned(),
+                };
+                CommandError::Died { worker: name(), command: command.name(), death }
+            };
+            let sequence = sequence.ok_or_else(gone)?;
+            match self.events.wait_for(Some(deadline), || worker.answer(sequence)) {
+                Some(Ok(text)) => Ok(text),
+                Some(Err(Answer::Refused(reason))) => {
+                    Err(CommandError::Refused { worker: name(), command: command.name(), reason })
+                }
+                Some(Err(Answer::Died(death))) => {
+                    Err(CommandError::Died { worker: name(), command: command.name(), death })
+                }
+                None => {
+                    let timeout_ms = timeout.as_millis();
+                    worker.kill(&format!("it did not {} within {timeout_ms} ms", command.name()));
+                    Err(CommandError::TimedOut { worker: name(), command: command.name(), timeout_ms })
+                }
+            }
+        });
+        outcomes.collect()
+    }
+
+    /// Tells every living process of a kind (or of both), and whoever is made later.
+    pub(super) fn announce(
+        &self,
+        remember: impl FnOnce(&mut super::Roster),
+        command: &Command,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Vec<(usize, Result<String, CommandError>)> {
+        let living: Vec<_> = {
+            let mut roster = self.roster.lock().expect(POISON);
+            remember(&mut roster);
+            roster.living.iter().filter(|worker| worker.wires.is_some()).cloned().collect()
+        };
+        let outcomes = self.tell_all(&living, command, descriptors, self.config.command_timeout);
+        let mut outcomes: Vec<_> = living.iter().map(|worker| worker.lane).zip(outcomes).collect();
+        outcomes.sort_by_key(|&(lane, _)| lane);
+        outcomes
+    }
+
+    /// What a worker says about itself.
+    ///
+    /// # Errors
+    /// If it does not answer in time, or has ended.
+    pub fn status(&self, lane: usize) -> Result<String, CommandError> {
+        let worker = self.lanes[lane].current();
+        let Some(worker) = worker.filter(|worker| worker.wires.is_some()) else {
+            return Ok("a thread".to_owned());
+        };
+        let timeout = self.config.command_timeout;
+        self.tell_all(&[worker], &Command::Status, &[], timeout).pop().expect("one outcome for one worker")
+    }
+
+    /// Has every worker load a symbol under this number, now and in later lives; an outcome for each process, by its place.
+    pub fn register(&self, command: &Command) -> Vec<(usize, Result<String, CommandError>)> {
+        self.announce(|roster| roster.registrations.push(command.clone()), command, &[])
+    }
+
+    /// Has every worker forget a callable.
+    pub fn unregister(&self, callable: u16) -> Vec<(usize, Result<String, CommandError>)> {
+        let forget = |roster: &mut super::Roster| {
+            roster.registrations.retain(
+                |command| !matches!(command, Command::Register { callable: registered, .. } if *registered == callable),
+            );
+        };
+        self.announce(forget, &Command::Unregister { callable }, &[])
+    }
+}
+
+impl Sharers for Crew {
+    fn shared(&self, buffer: &Arc<SharedBuffer>) -> Result<(), String> {
+        let command = Command::Import { buffer: buffer.id, bytes: buffer.memory.bytes() as u64 };
+        let remember = |roster: &mut super::Roster| roster.buffers.push(buffer.clone());
+        for (_, outcome) in self.announce(remember, &command, &[buffer.memory.fd()]) {
+            match outcome {
+                Ok(_) | Err(CommandError::Died { .. }) => {}
+                Err(error) => {
+                    self.released(buffer.id);
+                    return Err(error.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn released(&self, buffer: u64) {
+        let mut roster = self.roster.lock().expect(POISON);
+        roster.buffers.retain(|known| known.id != buffer);
+        for worker in &roster.living {
+            // Nobody waits: the number is never used again, so it does not matter when the worker lets go.
+            worker.send(&Command::Release { buffer }, &[], false);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Making workers, and the barrier: every one of them is READY before anything is dispatched, or none is left.
+
+use super::incarnation::{Incarnation, Stage, Wires};
+use super::{Crew, CrewConfig, DOWN, Events, Lane, Origin, POISON, Roster, UP, worker_name};
+use crate::board::BoardMemory;
+use crate::mailbox::Mailbox;
+use crate::memory::HostMemory;
+use crate::process::{Birth, Channel, Command, ForkOrder, Launcher, ProcessParts, WorkerRecipe};
+use crate::shared::SharedMemory;
+use crate::worker::{Buffers, Callables, Worker};
+use prewire_runtime_core::id::CoreId;
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::time::Instant;
+use thiserror::Error;
+
+/// Why the workers did not come up. None of them is left.
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
+pub enum StartError {
+    #[error("workers cannot be made: {0}")]
+    System(#[from] io::Error),
+    #[error("{worker} failed to start: {reason}")]
+    Failed { worker: String, reason: String },
+    #[error("the start-up deadline of {timeout_ms} ms passed before these workers were ready: {missing}")]
+    Deadline { timeout_ms: u128, missing: String },
+    #[error("the start was cancelled")]
+    Cancelled,
+}
+
+/// Cancels a start from another thread.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<Cancel>);
+
+#[derive(Debug, Default)]
+struct Cancel {
+    cancelled: AtomicBool,
+    crew: Mutex<Weak<Crew>>,
+}
+
+impl CancelToken {
+    /// Ends the start that the token was given to, now or when it begins.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::Release);
+        if let Some(crew) = self.0.crew.lock().expect(POISON).upgrade() {
+            crew.events.happened();
+        }
+    }
+
+    /// Whether it was used.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Acquire)
+    }
+}
+
+/// A thread worker finds buffers where its runtime has them.
+struct OwnBuffers(Arc<HostMemory>);
+
+impl Buffers for OwnBuffers {
+    fn find(&self, buffer: u64) -> Option<(u64, u64)> {
+        let buffer = self.0.by_id(buffer)?;
+        Some((buffer.memory.address().as_ptr() as u64, buffer.memory.bytes() as u64))
+    }
+}
+
+/// How many threads this process has, if the system says.
+fn threads() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+}
+
+impl Crew {
+    /// Makes all workers and waits until every one is READY. `places` says which core each worker is, in their order.
+    ///
+    /// # Errors
+    /// The first thing that goes wrong. Then every process, thread and descriptor is gone again.
+    pub fn start(
+        config: CrewConfig,
+        places: &[CoreId],
+        callables: Callables,
+        board: BoardMemory,
+        memory: Arc<HostMemory>,
+        cancel: &CancelToken,
+        deadline: Option<Instant>,
+    ) -> Result<Arc<Crew>, StartError> {
+        let own = Instant::now().checked_add(config.startup_timeout);
+        let deadline = [own, deadline].into_iter().flatten().min();
+        let lanes: Vec<Lane> = config
+            .workers
+            .iter()
+            .zip(places)
+            .map(|(plan, &core)| {
+                let name = worker_name(plan.kind, plan.id);
+                let birth = Birth { id: plan.id, name: name.clone(), deadline };
+                Lane {
+                    core,
+                    recipe: WorkerRecipe {
+                        core,
+                        birth,
+                        callables: callables.clone(),
+                        initialise: plan.initialise.clone(),
+                        waiting: config.waiting,
+                    },
+                    name,
+                    current: RwLock::new(None),
+                    next: Mutex::new(None),
+                    availability: AtomicU8::new(DOWN),
+                    restarts: AtomicU32::new(plan.restarts),
+                    plan: plan.clone(),
+                }
+            })
+            .collect();
+        let launcher = if lanes.iter().any(|lane| lane.plan.origin == Origin::Fork) {
+            if let Some(others) = threads().map(|threads| threads - 1).filter(|&others| others > 0) {
+                tracing::warn!(
+                    "workers are forked from a process with {others} other threads; what those hold locked stays locked in the workers"
+                );
+            }
+            let recipes: Vec<_> = lanes.iter().map(|lane| lane.recipe.clone()).collect();
+            Some(Launcher::start(&recipes)?)
+        } else {
+            None
+        };
+        let roster = Roster { buffers: memory.all(), ..Roster::default() };
+        let crew = Arc::new(Crew {
+            lanes,
+            board,
+            memory,
+            callables,
+            config,
+            launcher: Mutex::new(launcher),
+            roster: Mutex::new(roster),
+            events: Events::default(),
+            incarnations: AtomicU64::new(0),
+            epoch: AtomicU32::new(1),
+            closing: AtomicBool::new(false),
+            closed: Mutex::new(false),
+            nudge: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?,
+            watcher: Mutex::new(None),
+            owner: rustix::process::getpid(),
+        });
+        *cancel.0.crew.lock().expect(POISON) = Arc::downgrade(&crew);
+        let started = crew.start_all(deadline, cancel);
+        if let Err(error) = started {
+            crew.roll_back();
+            return Err(error);
+        }
+        let sharers: Weak<Crew> = Arc::downgrade(&crew);
+        crew.memory.tell(sharers);
+        Ok(crew)
+    }
+
+    fn start_all(self: &Arc<Self>, deadline: Option<Instant>, cancel: &CancelToken) -> Result<(), StartError> {
+        self.start_watching()?;
+        for lane in 0..self.lanes.len() {
+            let worker = self.embody(lane)?;
+            *self.lanes[lane].current.write().expect(POISON) = Some(worker);
+        }
+        let outcome = self.events.wait_for(deadline, || self.barrier(cancel));
+        outcome.unwrap_or_else(|| {
+            let missing = self.lanes.iter().filter(|lane| !lane.is_ready());
+            Err(StartError::Deadline {
+                timeout_ms: self.config.startup_timeout.as_millis(),
+                missing: missing.map(|lane| lane.name.clone()).collect::<Vec<_>>().join(", "),
+            })
+        })?;
+        for lane in &self.lanes {
+            self.set_availability(lane, UP);
+        }
+        Ok(())
+    }
+
+    /// What there is to say about the start: nothing yet, that all are READY, or what went wrong first.
+    fn barrier(&self, cancel: &CancelToken) -> Option<Result<(), StartError>> {
+        if cancel.is_cancelled() || self.is_closing() {
+            return Some(Err(StartError::Cancelled));
+        }
+        let mut all = true;
+        for lane in &self.lanes {
+            let stage = lane.with_current(|worker| worker.map_or(Stage::Starting, Incarnation::stage));
+            match stage {
+                Stage::Ready => {}
+                Stage::Starting => all = false,
+                Stage::Failed(reason) | Stage::Dead(reason) => {
+                    return Some(Err(StartError::Failed { worker: lane.name.clone(), reason }));
+                }
+            }
+        }
+        all.then_some(Ok(()))
+    }
+
+    /// Makes one life of a worker, and tells it all that the others know.
+    pub(super) fn embody(self: &Arc<Self>, lane: usize) -> io::Result<Arc<Incarnation>> {
+        let number = self.incarnations.fetch_add(1, Ordering::Relaxed);
+        let mailbox = Arc::new(SharedMemory::create("prewire-mailbox", size_of::<Mailbox>())?);
+        match self.lanes[lane].plan.origin {
+            Origin::Thread => self.embody_thread(number, lane, mailbox),
+            Origin::Fork => self.embody_process(number, lane, mailbox),
+        }
+    }
+
+    fn embody_process(&self, number: u64, lane: usize, mailbox: Arc<SharedMemory>) -> io::Result<Arc<Incarnation>> {
+        let (ours, theirs) = Channel::pair()?;
+        let (life, held) = pipe_with(PipeFlags::CLOEXEC)?;
+        let parts = ProcessParts {
+            mailbox: mailbox.fd().try_clone_to_owned()?,
+            board: self.board.memory().fd().try_clone_to_owned()?,
+            control: theirs,
+            life: held,
+        };
+        let worker = Arc::new(Incarnation::new(number, lane, mailbox, Some(Wires { control: ours, life })));
+        {
+            let mut roster = self.roster.lock().expect(POISON);
+            for buffer in &roster.buffers {
+                let command = Command::Import { buffer: buffer.id, bytes: buffer.memory.bytes() as u64 };
+                worker.send(&command, &[buffer.memory.fd()], false);
+            }
+            // What was registered before the start came with the fork.
+            for command in &roster.registrations {
+                worker.send(command, &[], false);
+            }
+            roster.living.push(worker.clone());
+        }
+        let launcher = self.launcher.lock().expect(POISON);
+        let launcher = launcher.as_ref().ok_or_else(|| io::Error::other("the launcher is gone"))?;
+        launcher.order(ForkOrder { incarnation: number, recipe: lane }, &parts)?;
+        drop(parts);
+        self.nudge_watcher();
+        Ok(worker)
+    }
+
+    fn embody_thread(
+        self: &Arc<Self>,
+        number: u64,
+        lane: usize,
+        mailbox: Arc<SharedMemory>,
+    ) -> io::Result<Arc<Incarnation>> {
+        let incarnation = Arc::new(Incarnation::new(number, lane, mailbox.clone(), None));
+        self.roster.lock().expect(POISON).living.push(incarnation.clone());
+        let recipe = &self.lanes[lane].recipe;
+        let worker = Worker {
+            name: recipe.birth.name.clone(),
+            core: recipe.core,
+            mailbox,
+            board: self.board.clone(),
+            callables: self.callables.clone(),
+            buffers: Arc::new(OwnBuffers(self.memory.clone())),
+            waiting: recipe.waiting,
+        };
+        let (initialise, birth) = (recipe.initialise.clone(), recipe.birth.clone());
+        let (crew, life) = (Arc::downgrade(self), incarnation.clone());
+        let tell = move |stage: Stage| {
+            let ended = matches!(stage, Stage::Dead(_) | Stage::Failed(_));
+            life.facts.lock().expect(POISON).stage = stage;
+            life.dead.store(ended, Ordering::Release);
+            if let Some(crew) = crew.upgrade() {
+                crew.events.happened();
+            }
+        };
+        let body = move || {
+            let finish = match initialise.map(|initialise| initialise(&birth)).transpose() {
+                Ok(finish) => finish,
+                Err(reason) => return tell(Stage::Failed(reason)),
+            };
+            tell(Stage::Ready);
+            worker.serve();
+            if let Some(finish) = finish {
+                finish();
+            }
+            tell(Stage::Dead("it was shut down".to_owned()));
+        };
+        let thread = std::thread::Builder::new().name(self.lanes[lane].name.clone()).spawn(body)?;
+        *incarnation.thread.lock().expect(POISON) = Some(thread);
+        Ok(incarnation)
+    }
+}
+
+impl Lane {
+    /// Whether its worker has been READY.
+    pub(super) fn is_ready(&self) -> bool {
+        self.with_current(|worker| worker.is_some_and(|worker| worker.stage() == Stage::Ready))
+    }
+}

@@ -1,0 +1,204 @@
+//! The launcher: a process forked before the runtime starts a thread, which makes the workers and their replacements, and says how they ended.
+//!
+//! A process with threads cannot fork safely at any later time: the copy has one thread, and locks that the others held stay held. The launcher has one
+//! thread, so it can.
+
+use super::channel::Channel;
+use super::main_loop::{WorkerRecipe, run_worker};
+use super::message::{Exit, LauncherReport, Reader, Writer};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, waitid};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a worker process is made with.
+#[derive(Debug)]
+pub(crate) struct ProcessParts {
+    pub(crate) mailbox: OwnedFd,
+    pub(crate) board: OwnedFd,
+    pub(crate) control: Channel,
+    /// The writing end of a pipe that everything below the worker inherits: its reader sees the end when the last of them is gone.
+    pub(crate) life: OwnedFd,
+}
+
+/// An order for a worker process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ForkOrder {
+    pub(crate) incarnation: u64,
+    /// Which of the recipes.
+    pub(crate) recipe: usize,
+}
+
+/// The runtime's end.
+#[derive(Debug)]
+pub(crate) struct Launcher {
+    pub(crate) channel: Channel,
+    pub(crate) pid: Pid,
+}
+
+struct Child {
+    incarnation: u64,
+    pidfd: OwnedFd,
+}
+
+/// Forks. Zero in the copy.
+fn fork() -> io::Result<i32> {
+    // SAFETY: the copy has this thread only. It calls nothing that needs another, and the C library makes its own locks usable in it.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(pid),
+    }
+}
+
+/// Ends this process at once, without what a library or the language does at an orderly end: buffers and handlers are the original's.
+pub(crate) fn leave(status: i32) -> ! {
+    // SAFETY: it does not return and touches no memory of ours.
+    unsafe { libc::_exit(status) }
+}
+
+impl Launcher {
+    /// Forks the launcher. Its workers are made by `recipes`, which it inherits with everything that they capture.
+    ///
+    /// # Errors
+    /// If there can be no more processes or descriptors.
+    pub(crate) fn start(recipes: &[WorkerRecipe]) -> io::Result<Launcher> {
+        let (ours, theirs) = Channel::pair()?;
+        let parent = pidfd_open(getpid(), PidfdFlags::empty())?;
+        match fork()? {
+            0 => {
+                drop(ours);
+                let status = catch_unwind(AssertUnwindSafe(|| serve(&theirs, &parent, recipes))).unwrap_or(101);
+                leave(status)
+            }
+            pid => {
+                let pid = Pid::from_raw(pid).expect("a process has a number");
+                Ok(Launcher { channel: ours, pid })
+            }
+        }
+    }
+
+    /// Orders a worker process.
+    pub(crate) fn order(&self, order: ForkOrder, parts: &ProcessParts) -> io::Result<()> {
+        let message = Writer::default().number(order.incarnation).number(order.recipe as u64).done();
+        self.channel
+            .send(&message, &[parts.mailbox.as_fd(), parts.board.as_fd(), parts.control.as_fd(), parts.life.as_fd()])
+    }
+}
+
+/// The launcher's life: until its runtime closes the channel or dies.
+fn serve(channel: &Channel, parent: &OwnedFd, recipes: &[WorkerRecipe]) -> i32 {
+    let mut children: Vec<Child> = Vec::new();
+    loop {
+        let mut events = vec![PollFd::new(channel, PollFlags::IN), PollFd::new(parent, PollFlags::IN)];
+        events.extend(children.iter().map(|child| PollFd::new(&child.pidfd, PollFlags::IN)));
+        match poll(&mut events, None) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(_) => return end(&children),
+        }
+        let happened: Vec<bool> = events.iter().map(|event| !event.revents().is_empty()).collect();
+        drop(events);
+        let mut at = 1;
+        children.retain(|child| {
+            at += 1;
+            let ended = happened[at];
+            if ended {
+                let report = LauncherReport::Exited { incarnation: child.incarnation, exit: reap(child) };
+                // A runtime that is gone needs no report.
+                let _sent = channel.send(&report.encode(), &[]);
+            }
+            !ended
+        });
+        if happened[1] {
+            return end(&children);
+        }
+        if happened[0] {
+            match channel.receive() {
+                Ok(Some((message, descriptors))) => {
+                    if let Some(child) = make(channel, parent, recipes, &message, descriptors, &mut children) {
+                        children.push(child);
+                    }
+                }
+                Ok(None) | Err(_) => return end(&children),
+            }
+        }
+    }
+}
+
+/// The runtime is gone: so are its workers.
+fn end(children: &[Child]) -> i32 {
+    for child in children {
+        // One that is gone already needs no signal.
+        let _sent = pidfd_send_signal(&child.pidfd, Signal::KILL);
+    }
+    for child in children {
+        reap(child);
+    }
+    0
+}
+
+fn reap(child: &Child) -> Exit {
+    loop {
+        match waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED) {
+            Ok(Some(status)) => {
+                return match (status.exit_status(), status.terminating_signal()) {
+                    (Some(status), _) => Exit::Status(status),
+                    (None, Some(signal)) => Exit::Signal(signal),
+                    (None, None) => Exit::Unknown,
+                };
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(None) | Err(_) => return Exit::Unknown,
+        }
+    }
+}
+
+fn make(
+    channel: &Channel,
+    parent: &OwnedFd,
+    recipes: &[WorkerRecipe],
+    message: &[u8],
+    descriptors: Vec<OwnedFd>,
+    children: &mut Vec<Child>,
+) -> Option<Child> {
+    let mut reader = Reader::new(message);
+    let (incarnation, recipe) = (reader.number()?, usize::try_from(reader.number()?).ok()?);
+    let [mailbox, board, control, life] = <[OwnedFd; 4]>::try_from(descriptors).ok()?;
+    let failed = |error: &io::Error| {
+        tracing::error!("a worker process cannot be made: {error}");
+        let report = LauncherReport::Exited { incarnation, exit: Exit::Unknown };
+        let _sent = channel.send(&report.encode(), &[]);
+    };
+    let pid = match fork() {
+        Ok(0) => {
+            // What the launcher has open for others is not this worker's.
+            children.clear();
+            let parts = ProcessParts { mailbox, board, control: Channel::from_fd(control), life };
+            let parent = parent.as_fd().try_clone_to_owned();
+            let status = match parent {
+                Ok(parent) => {
+                    catch_unwind(AssertUnwindSafe(|| run_worker(&recipes[recipe], parts, parent))).unwrap_or(101)
+                }
+                Err(_) => 102,
+            };
+            leave(status)
+        }
+        Ok(pid) => Pid::from_raw(pid)?,
+        Err(error) => {
+            failed(&error);
+            return None;
+        }
+    };
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => {
+            let report = LauncherReport::Started { incarnation, pid: pid.as_raw_nonzero().get() };
+            let _sent = channel.send(&report.encode(), &[pidfd.as_fd()]);
+            Some(Child { incarnation, pidfd })
+        }
+        Err(error) => {
+            failed(&error.into());
+            None
+        }
+    }
+}

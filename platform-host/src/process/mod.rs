@@ -1,0 +1,14 @@
+//! Worker processes: who makes them, what they say, what they do.
+
+mod channel;
+mod launcher;
+mod main_loop;
+mod message;
+
+pub use channel::{Channel, Received};
+pub use main_loop::{Birth, Initialise};
+pub use message::{Command, Exit, WorkerReport};
+
+pub(crate) use launcher::{ForkOrder, Launcher, ProcessParts};
+pub(crate) use main_loop::WorkerRecipe;
+pub(crate) use message::LauncherReport;
