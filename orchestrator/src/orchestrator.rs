@@ -257,9 +257,10 @@ impl Orchestrator {
         SubmitError::Fatal(fatal.unwrap_or_else(|| Fatal::Explicit { text: "the run has ended".to_owned() }))
     }
 
-    /// Refuses a call. The first refusal of a run is part of its result.
+    /// Refuses a call: for the arguments that it was given, or, by an assembly whose callers write another language, for what could not even be made
+    /// into arguments. The first refusal of a run is part of its result.
     #[cold]
-    pub(crate) fn refuse(&mut self, refusal: Refusal) -> SubmitError {
+    pub fn refuse(&mut self, refusal: Refusal) -> SubmitError {
         if self.refused.is_none() {
             self.refused = Some(refusal.clone());
         }

@@ -44,7 +44,7 @@ pub mod trace;
 mod unrun;
 
 pub use prewire_orchestrator::{EdgeLog, Hazards, ScopeMode, Submitted};
-pub use prewire_platform_sim::{Engine, Execution as BlockRecord, Fault, Injection};
+pub use prewire_platform_sim::{Engine, Execution as BlockRecord, Fault, Injection, KernelLibrary, LibraryError};
 pub use prewire_runtime_core::chip::{ChipSpec, CoreKind};
 pub use prewire_runtime_core::edge::EdgeFlags;
 pub use prewire_runtime_core::error::{
@@ -52,14 +52,14 @@ pub use prewire_runtime_core::error::{
 };
 pub use prewire_runtime_core::id::{CoreId, KernelId, RingIndex, TaskId};
 pub use prewire_runtime_core::kernel::{
-    CKernel, Condition, Element, Input, KernelCall, KernelContext, KernelError, Output,
+    CKernel, Condition, Element, Input, KernelCall, KernelContext, KernelError, KernelFunction, KernelSet, Output,
 };
 pub use prewire_runtime_core::settings;
 pub use prewire_runtime_core::slot::Comparison;
 pub use prewire_runtime_core::task::{
     Argument, ArgumentLimits, Dependency, Member, NewTensor, Placement, Predicate, Scalar, Task,
 };
-pub use prewire_runtime_core::tensor::{ArgumentTag, DataType, Tensor, TensorError, TensorLayout};
+pub use prewire_runtime_core::tensor::{ArgumentTag, DataType, Tensor, TensorArgument, TensorError, TensorLayout};
 pub use prewire_runtime_core::waiting::WaitingPolicy;
 pub use runtime::{
     Buffer, BufferError, BuildError, Builder, Chip, Failed, Kernel, RegisterError, Report, RingPeaks, Run, Runtime,

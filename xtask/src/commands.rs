@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use crate::outcome::Outcome;
 use crate::{
-    asan, bench, chaos, ci, conformance, deny, fuzz, loom, miri, mutations, oracle, shuttle, simulate, test, tidy,
-    tsan, verify,
+    asan, bench, chaos, ci, conformance, deny, fuzz, header, install, loom, miri, mutations, oracle, shuttle, simulate,
+    test, tidy, tsan, verify,
 };
 
 /// One command of `cargo xtask`.
@@ -32,6 +32,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     command!(conformance, "which rows of the conformance tables are claimed by passing tests"),
     command!(tidy, "the house rules that no lint knows"),
     command!(deny, "licences, sources and duplicates of what we depend on; advisories on request"),
+    command!(header, "the header of the C library, from its sources"),
+    command!(install, "the library for C and C++, where their programs find it"),
     command!(bench, "the benchmarks, and our peers in the same rounds"),
     command!(loom, "models: every interleaving of the small concurrent types"),
     command!(mutations, "each named weakening must turn its test red"),

@@ -17,6 +17,8 @@ mod conformance;
 mod deny;
 mod examples;
 mod fuzz;
+mod header;
+mod install;
 mod loom;
 mod miri;
 mod mutations;

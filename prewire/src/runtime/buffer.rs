@@ -114,6 +114,23 @@ impl Runtime {
         Ok(values)
     }
 
+    /// Copies all of a buffer to memory of the caller's.
+    ///
+    /// # Errors
+    /// If the buffer is another runtime's, the sizes differ, or a late kernel may still write it.
+    pub fn read_into<T: Element>(&self, buffer: &Buffer, values: &mut [T]) -> Result<(), BufferError> {
+        self.check(buffer)?;
+        let room = std::mem::size_of_val(values);
+        if room as u64 != buffer.bytes {
+            return Err(BufferError::Size { given: room as u64, bytes: buffer.bytes });
+        }
+        // SAFETY: plain numbers seen as their bytes, which are only written.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast::<u8>(), room) };
+        // SAFETY: the buffer is allocated and no run is on.
+        unsafe { self.shared().memory.read(buffer.address, bytes) };
+        Ok(())
+    }
+
     /// Overwrites all of a buffer.
     ///
     /// # Errors

@@ -129,6 +129,12 @@ impl<'r> Run<'r> {
         self.orchestrator.fail(text)
     }
 
+    /// Refuses a call on behalf of a caller in another language whose arguments could not even be read: like every refused call, the first one is the
+    /// run's error if nothing worse happens.
+    pub fn refuse(&mut self, refusal: Refusal) -> SubmitError {
+        self.orchestrator.refuse(refusal)
+    }
+
     /// How long the run has gone on, by the clock of the platform.
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.caller.now_ns() - self.begun_ns)

@@ -1,6 +1,6 @@
 //! The tensor descriptor: a layout and its place in a buffer.
 
-use super::{DataType, Footprint, MAX_BUFFER_BYTES, Region, TensorError, TensorLayout};
+use super::{DataType, Footprint, MAX_BUFFER_BYTES, MAX_DIMENSIONS, Region, TensorError, TensorLayout};
 use crate::id::{BufferId, TaskId};
 
 /// A strided box of elements in a buffer: where the bytes are, how they are arranged, and whose they are.
@@ -79,6 +79,24 @@ impl Tensor {
             scope,
         }
         .checked()
+    }
+
+    /// Whether the bytes at `place`, which came from a program in another language, name an element type and a number of dimensions that exist. Only
+    /// then may they be taken for a tensor; what else they say is checked where they are used, as for every tensor.
+    ///
+    /// # Safety
+    /// The bytes may be read, and `place` is aligned.
+    #[inline]
+    pub unsafe fn is_well_formed(place: *const Tensor) -> bool {
+        // SAFETY: a field of what may be read by contract.
+        let data_type = unsafe { &raw const (*place).layout.data_type }.cast::<u8>();
+        // SAFETY: as above.
+        let dimensions = unsafe { &raw const (*place).layout.dimensions };
+        // SAFETY: as above, and any byte is a number.
+        let data_type = unsafe { data_type.read() };
+        // SAFETY: as above.
+        let dimensions = unsafe { dimensions.read() };
+        usize::from(data_type) < DataType::ALL.len() && usize::from(dimensions) <= MAX_DIMENSIONS
     }
 
     fn checked(self) -> Result<Tensor, TensorError> {

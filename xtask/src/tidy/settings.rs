@@ -1,6 +1,8 @@
 //! Every environment variable that a text names exists in a table of settings; the README's table is those tables, word for word; and each setting
 //! of the runtime has the builder option that it promises.
 
+use std::collections::BTreeSet;
+
 use super::Complaint;
 use crate::tree::File;
 
@@ -9,6 +11,8 @@ use crate::tree::File;
 const TABLE: &str = "runtime-core/src/settings.rs";
 const TABLES: &str = "/src/settings.rs";
 const PREFIX: &str = "PREWIRE_";
+/// Where the names of the C library are declared, which begin as those of variables do.
+const HEADERS: &str = "ffi/include/";
 
 /// What the table says of one setting.
 struct Setting<'a> {
@@ -41,11 +45,16 @@ pub(super) fn check(files: &[File]) -> Vec<Complaint> {
     let private =
         |file: &File, name: &str| name.starts_with(&format!("{PREFIX}TEST_")) && file.path.contains("/tests/");
     let settings: Vec<_> = tables.iter().flat_map(|table| settings(table)).collect();
+    let declared: BTreeSet<_> =
+        files.iter().filter(|file| file.path.starts_with(HEADERS)).flat_map(|file| declared(&file.text)).collect();
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| ["rs", "md"].contains(&file.extension()) && !file.path.ends_with(TABLES)) {
         for (index, line) in file.text.lines().enumerate() {
-            let unknown =
-                |name: &&str| !private(file, name) && !settings.iter().any(|setting| setting.environment == *name);
+            let unknown = |name: &&str| {
+                !private(file, name)
+                    && !declared.contains(name)
+                    && !settings.iter().any(|setting| setting.environment == *name)
+            };
             for name in names(line).into_iter().filter(unknown) {
                 let text = format!("{name} is in no table of settings, such as {TABLE}");
                 complaints.push(Complaint::at(file, index + 1, text));
@@ -107,6 +116,17 @@ fn settings(table: &File) -> Vec<Setting<'_>> {
             })
         })
         .collect()
+}
+
+/// The macros and enumerators that a header declares.
+fn declared(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let name = names(line.strip_prefix("#define ").unwrap_or(line)).into_iter().next()?;
+        let rest = line.strip_prefix("#define ").unwrap_or(line).strip_prefix(name)?;
+        let declares = line.starts_with("#define ") || rest.starts_with(" = ") || rest.starts_with(',');
+        declares.then_some(name)
+    })
 }
 
 /// The names of variables in a text. The bare prefix, as in a pattern with a star, is no name.
@@ -180,6 +200,17 @@ mod tests {
             |builder: &str| [table(&one), file("README.md", &row(&one)), file("prewire/src/builder.rs", builder)];
         assert!(check(&files("pub struct Builder;\nimpl Builder { pub fn heap(self) {} }\n")).is_empty());
         assert!(check(&files("pub struct Builder;\n"))[0].text.contains("`heap`"));
+    }
+
+    #[test]
+    fn what_the_header_declares_is_no_variable() {
+        let (one, macro_, enumerator, told) = (setting("ONE"), setting("A"), setting("B"), setting("C"));
+        let header = format!("/* see {told} */\n#define {macro_} 1\nenum {{\n    {enumerator} = 2,\n}};\n");
+        let source = |name: &str| file("a/src/b.rs", &format!("//! {name}\n"));
+        for (name, complaints) in [(&macro_, 0), (&enumerator, 0), (&told, 1)] {
+            let files = [table(&one), file("README.md", &row(&one)), file("ffi/include/x.h", &header), source(name)];
+            assert_eq!(check(&files).len(), complaints, "{name}");
+        }
     }
 
     #[test]

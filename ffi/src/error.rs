@@ -1,0 +1,164 @@
+//! From an error to a status and a text, and the end of every panic.
+
+use crate::status::prewire_status;
+use prewire::{BufferError, BuildError, RegisterError, RunError, SubmitError, TensorError};
+use prewire_gpu_flush::Error as FlushError;
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::{CString, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Why a call gave nothing.
+#[derive(Debug)]
+pub(crate) struct Error {
+    pub(crate) status: prewire_status,
+    pub(crate) text: String,
+}
+
+impl Error {
+    #[cold]
+    pub(crate) fn new(status: prewire_status, text: impl Into<String>) -> Self {
+        Error { status, text: text.into() }
+    }
+
+    /// A refusal for an argument.
+    #[cold]
+    pub(crate) fn argument(text: impl std::fmt::Display) -> Self {
+        Error::new(prewire_status::InvalidArguments, format!("invalid arguments (code 5): {text}"))
+    }
+}
+
+thread_local! {
+    /// The text of the last call on this thread that failed.
+    static LAST: RefCell<CString> = RefCell::new(CString::default());
+}
+
+/// Runs the body of an exported function: what it returns becomes a status, an error's text the thread's last, and a panic goes no further.
+#[inline]
+pub(crate) fn guard(body: impl FnOnce() -> Result<(), Error>) -> prewire_status {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => prewire_status::Ok,
+        Ok(Err(error)) => remember(error),
+        Err(panic) => remember(panicked(&*panic)),
+    }
+}
+
+/// As [`guard`], for a function that returns something else where nothing goes wrong.
+pub(crate) fn guard_or<T>(otherwise: T, body: impl FnOnce() -> Result<T, Error>) -> T {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => {
+            remember(error);
+            otherwise
+        }
+        Err(panic) => {
+            remember(panicked(&*panic));
+            otherwise
+        }
+    }
+}
+
+/// What a panic says.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message");
+    Error::new(prewire_status::Panic, format!("the library panicked: {text}"))
+}
+
+#[cold]
+pub(crate) fn remember(error: Error) -> prewire_status {
+    let mut text = error.text.into_bytes();
+    text.retain(|byte| *byte != 0);
+    let text = CString::new(text).unwrap_or_default();
+    LAST.with(|last| last.replace(text));
+    error.status
+}
+
+/// The text of the last call on this thread that failed: what was wrong, where, the value, and what would be right. Empty if none has. Calls that succeed leave it
+/// as it is. The text belongs to the library and is valid until the next call on this thread that fails, or the thread's end. Any thread may call it.
+#[unsafe(no_mangle)]
+pub extern "C" fn prewire_last_error() -> *const c_char {
+    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+}
+
+impl From<SubmitError> for Error {
+    #[cold]
+    fn from(error: SubmitError) -> Self {
+        let status = match &error {
+            SubmitError::Refused(_) => prewire_status::InvalidArguments,
+            SubmitError::Fatal(fatal) => fatal.code().into(),
+            SubmitError::DataLost(_) => prewire_status::DataLost,
+        };
+        Error::new(status, error.to_string())
+    }
+}
+
+impl From<&RunError> for Error {
+    fn from(error: &RunError) -> Self {
+        let status = match error {
+            RunError::Fatal(fatal) => fatal.code().into(),
+            RunError::KernelFailed { .. } => prewire_status::KernelFailed,
+            RunError::NotStarted { .. } => prewire_status::NotStarted,
+            // Refusals, and whatever kind of run error is added.
+            _ => prewire_status::InvalidArguments,
+        };
+        Error::new(status, error.to_string())
+    }
+}
+
+impl From<BuildError> for Error {
+    fn from(error: BuildError) -> Self {
+        let status = match &error {
+            BuildError::Setting(_) | BuildError::Clusters { .. } => prewire_status::InvalidSetting,
+            BuildError::Threads { .. } => prewire_status::InvalidArguments,
+            BuildError::OutOfMemory(_) => prewire_status::OutOfMemory,
+            _ => prewire_status::BuildFailed,
+        };
+        Error::new(status, error.to_string())
+    }
+}
+
+impl From<BufferError> for Error {
+    fn from(error: BufferError) -> Self {
+        let status = match &error {
+            BufferError::OutOfMemory(_) => prewire_status::OutOfMemory,
+            BufferError::Busy(_) => prewire_status::Busy,
+            _ => return Error::argument(error),
+        };
+        Error::new(status, error.to_string())
+    }
+}
+
+impl From<RegisterError> for Error {
+    fn from(error: RegisterError) -> Self {
+        Error::new(prewire_status::RegistrationFailed, error.to_string())
+    }
+}
+
+impl From<TensorError> for Error {
+    #[cold]
+    fn from(error: TensorError) -> Self {
+        Error::argument(error)
+    }
+}
+
+impl From<FlushError> for Error {
+    fn from(error: FlushError) -> Self {
+        let status = match &error {
+            FlushError::InvalidConfig { .. } => prewire_status::FlushInvalidConfig,
+            FlushError::InvalidInput { .. } => prewire_status::FlushInvalidInput,
+            FlushError::SinkFailed { .. } => prewire_status::FlushSinkFailed,
+            FlushError::Broken { .. } => prewire_status::FlushBroken,
+            FlushError::DeviceFailed { .. } => prewire_status::FlushDeviceFailed,
+            FlushError::DeviceUnavailable { .. } => prewire_status::FlushDeviceUnavailable,
+            FlushError::CodecUnavailable { .. } => prewire_status::FlushCodecUnavailable,
+            FlushError::LevelUnsupported { .. } => prewire_status::FlushLevelUnsupported,
+            FlushError::NotFlushable { .. } => prewire_status::FlushNotFlushable,
+            FlushError::AlreadyExists { .. } => prewire_status::FlushAlreadyExists,
+            FlushError::OutOfMemory { .. } => prewire_status::FlushOutOfMemory,
+            // The enumeration may grow; a kind without a number of its own is not hidden behind a wrong one.
+            _ => prewire_status::Panic,
+        };
+        Error::new(status, error.to_string())
+    }
+}
