@@ -693,9 +693,334 @@ typedef uint32_t prewire_stall_class;
 #endif // __cplusplus
 
 /**
+ * The type of the elements of a stored array.
+ */
+enum prewire_flush_type
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Unsigned, 8 bits.
+     */
+    PREWIRE_FLUSH_TYPE_U8 = 0,
+    /**
+     * Unsigned, 16 bits.
+     */
+    PREWIRE_FLUSH_TYPE_U16 = 1,
+    /**
+     * Unsigned, 32 bits.
+     */
+    PREWIRE_FLUSH_TYPE_U32 = 2,
+    /**
+     * Unsigned, 64 bits.
+     */
+    PREWIRE_FLUSH_TYPE_U64 = 3,
+    /**
+     * Signed, 8 bits.
+     */
+    PREWIRE_FLUSH_TYPE_I8 = 4,
+    /**
+     * Signed, 16 bits.
+     */
+    PREWIRE_FLUSH_TYPE_I16 = 5,
+    /**
+     * Signed, 32 bits.
+     */
+    PREWIRE_FLUSH_TYPE_I32 = 6,
+    /**
+     * Signed, 64 bits.
+     */
+    PREWIRE_FLUSH_TYPE_I64 = 7,
+    /**
+     * IEEE 754 binary16.
+     */
+    PREWIRE_FLUSH_TYPE_F16 = 8,
+    /**
+     * IEEE 754 binary32.
+     */
+    PREWIRE_FLUSH_TYPE_F32 = 9,
+    /**
+     * IEEE 754 binary64.
+     */
+    PREWIRE_FLUSH_TYPE_F64 = 10,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum prewire_flush_type prewire_flush_type;
+#else
+typedef uint32_t prewire_flush_type;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The kind of an axis.
+ */
+enum prewire_flush_axis
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * What the name makes likely: t and time are time, c and channel are channels, all else is space.
+     */
+    PREWIRE_FLUSH_AXIS_OF_NAME = 0,
+    /**
+     * Position in space.
+     */
+    PREWIRE_FLUSH_AXIS_SPACE = 1,
+    /**
+     * Time.
+     */
+    PREWIRE_FLUSH_AXIS_TIME = 2,
+    /**
+     * A channel.
+     */
+    PREWIRE_FLUSH_AXIS_CHANNEL = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum prewire_flush_axis prewire_flush_axis;
+#else
+typedef uint32_t prewire_flush_axis;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What compresses the chunks.
+ */
+enum prewire_flush_codec
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Nothing.
+     */
+    PREWIRE_FLUSH_CODEC_NONE = 0,
+    /**
+     * Zstandard, level -7 to 22; 0 is the library's default.
+     */
+    PREWIRE_FLUSH_CODEC_ZSTD = 1,
+    /**
+     * LZ4 as numcodecs writes it, level 1 to 12.
+     */
+    PREWIRE_FLUSH_CODEC_LZ4 = 2,
+    /**
+     * Blosc with LZ4, level 0 to 9.
+     */
+    PREWIRE_FLUSH_CODEC_BLOSC_LZ4 = 3,
+    /**
+     * Blosc with Zstandard, level 0 to 9.
+     */
+    PREWIRE_FLUSH_CODEC_BLOSC_ZSTD = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum prewire_flush_codec prewire_flush_codec;
+#else
+typedef uint32_t prewire_flush_codec;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How Blosc reorders bytes before it compresses.
+ */
+enum prewire_flush_shuffle
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Not at all.
+     */
+    PREWIRE_FLUSH_SHUFFLE_NONE = 0,
+    /**
+     * By bytes.
+     */
+    PREWIRE_FLUSH_SHUFFLE_BYTE = 1,
+    /**
+     * By bits.
+     */
+    PREWIRE_FLUSH_SHUFFLE_BIT = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum prewire_flush_shuffle prewire_flush_shuffle;
+#else
+typedef uint32_t prewire_flush_shuffle;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How several elements become one in the pyramid.
+ */
+enum prewire_flush_reduce
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The mean.
+     */
+    PREWIRE_FLUSH_REDUCE_MEAN = 0,
+    /**
+     * The smallest.
+     */
+    PREWIRE_FLUSH_REDUCE_MIN = 1,
+    /**
+     * The largest.
+     */
+    PREWIRE_FLUSH_REDUCE_MAX = 2,
+    /**
+     * The middle of the sorted window.
+     */
+    PREWIRE_FLUSH_REDUCE_MEDIAN = 3,
+    /**
+     * The second largest.
+     */
+    PREWIRE_FLUSH_REDUCE_MAX_SUPPRESSED = 4,
+    /**
+     * The second smallest.
+     */
+    PREWIRE_FLUSH_REDUCE_MIN_SUPPRESSED = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum prewire_flush_reduce prewire_flush_reduce;
+#else
+typedef uint32_t prewire_flush_reduce;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What readers see where no chunk was written.
+ */
+enum prewire_flush_fill
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Zero.
+     */
+    PREWIRE_FLUSH_FILL_ZERO = 0,
+    /**
+     * fill_integer.
+     */
+    PREWIRE_FLUSH_FILL_INTEGER = 1,
+    /**
+     * fill_float.
+     */
+    PREWIRE_FLUSH_FILL_FLOAT = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum prewire_flush_fill prewire_flush_fill;
+#else
+typedef uint32_t prewire_flush_fill;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Which device carries the data.
+ */
+enum prewire_flush_device
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The host's cores.
+     */
+    PREWIRE_FLUSH_DEVICE_CPU = 0,
+    /**
+     * A CUDA device.
+     */
+    PREWIRE_FLUSH_DEVICE_CUDA = 1,
+    /**
+     * CUDA where it is available, else the host.
+     */
+    PREWIRE_FLUSH_DEVICE_AUTO = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum prewire_flush_device prewire_flush_device;
+#else
+typedef uint32_t prewire_flush_device;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * A step of the pipeline.
+ */
+enum prewire_flush_stage
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The host's copy into staging.
+     */
+    PREWIRE_FLUSH_STAGE_MEMCPY = 0,
+    /**
+     * Staging to the device.
+     */
+    PREWIRE_FLUSH_STAGE_HOST_TO_DEVICE = 1,
+    /**
+     * Input to chunks.
+     */
+    PREWIRE_FLUSH_STAGE_SCATTER = 2,
+    /**
+     * Level 0 to chunks.
+     */
+    PREWIRE_FLUSH_STAGE_LOD_GATHER = 3,
+    /**
+     * Level to level.
+     */
+    PREWIRE_FLUSH_STAGE_LOD_REDUCE = 4,
+    /**
+     * Folding along the append dimension.
+     */
+    PREWIRE_FLUSH_STAGE_LOD_FOLD = 5,
+    /**
+     * Levels to chunks.
+     */
+    PREWIRE_FLUSH_STAGE_LOD_SCATTER = 6,
+    /**
+     * Compression.
+     */
+    PREWIRE_FLUSH_STAGE_COMPRESS = 7,
+    /**
+     * Packing by shard.
+     */
+    PREWIRE_FLUSH_STAGE_AGGREGATE = 8,
+    /**
+     * Index and payload to the host.
+     */
+    PREWIRE_FLUSH_STAGE_DEVICE_TO_HOST = 9,
+    /**
+     * Delivery to the sink.
+     */
+    PREWIRE_FLUSH_STAGE_SINK = 10,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum prewire_flush_stage prewire_flush_stage;
+#else
+typedef uint32_t prewire_flush_stage;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * A piece of device memory. Made by prewire_buffer_create; tensors are views of it.
  */
 typedef struct prewire_buffer prewire_buffer;
+
+/**
+ * Streams arrays to a sink, in memory fixed at creation. Made by prewire_flush_create_folder or prewire_flush_create.
+ */
+typedef struct prewire_flush_writer prewire_flush_writer;
 
 /**
  * What a run did, whether it succeeded or not. Made by a run; given back to prewire_report_destroy.
@@ -815,6 +1140,346 @@ typedef struct prewire_config {
      */
     uint32_t reserved;
 } prewire_config;
+
+/**
+ * One dimension in acquisition order, slowest first. All zero but name, size and chunk is good.
+ */
+typedef struct prewire_flush_dimension {
+    /**
+     * The name.
+     */
+    const char *name;
+    /**
+     * Extent in elements; 0 means unbounded and is allowed for the first dimension only.
+     */
+    uint64_t size;
+    /**
+     * Chunk extent in elements.
+     */
+    uint64_t chunk;
+    /**
+     * Chunks of a shard along this dimension; 0 means all of them.
+     */
+    uint64_t chunks_per_shard;
+    /**
+     * 1 if the pyramid halves this dimension, else 0.
+     */
+    uint32_t downsample;
+    /**
+     * A prewire_flush_axis.
+     */
+    uint32_t axis;
+    /**
+     * The unit of one step, such as "micrometer"; NULL for none.
+     */
+    const char *unit;
+    /**
+     * The length of one step at full resolution, in units; 0 stands for 1.
+     */
+    double scale;
+} prewire_flush_dimension;
+
+/**
+ * What an array is. Begin with prewire_flush_array_init.
+ */
+typedef struct prewire_flush_array {
+    /**
+     * sizeof(prewire_flush_array).
+     */
+    size_t size;
+    /**
+     * The path of the array's node inside the store; NULL or empty is the root.
+     */
+    const char *name;
+    /**
+     * A prewire_flush_type.
+     */
+    uint32_t data_type;
+    /**
+     * A prewire_flush_codec.
+     */
+    uint32_t codec;
+    /**
+     * The codec's level.
+     */
+    int32_t level;
+    /**
+     * A prewire_flush_shuffle, for Blosc.
+     */
+    uint32_t shuffle;
+    /**
+     * The dimensions in acquisition order, slowest first.
+     */
+    const struct prewire_flush_dimension *dimensions;
+    /**
+     * How many dimensions there are.
+     */
+    size_t dimension_count;
+    /**
+     * For each dimension its position in the store, 0 slowest; NULL for the acquisition order.
+     */
+    const size_t *storage_positions;
+    /**
+     * The most pyramid levels, full resolution included; 0 leaves it to the sizes.
+     */
+    uint32_t levels_max;
+    /**
+     * A prewire_flush_reduce for inner dimensions.
+     */
+    uint32_t reduce;
+    /**
+     * A prewire_flush_reduce for the append dimension.
+     */
+    uint32_t append_reduce;
+    /**
+     * 1 if levels stop as soon as one dimension fits one chunk, else 0.
+     */
+    uint32_t preserve_aspect_ratio;
+    /**
+     * A prewire_flush_fill.
+     */
+    uint32_t fill;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Where fill says so.
+     */
+    int64_t fill_integer;
+    /**
+     * Where fill says so.
+     */
+    double fill_float;
+} prewire_flush_array;
+
+/**
+ * What a writer did so far, for one array. Times in nanoseconds.
+ */
+typedef struct prewire_flush_metrics {
+    /**
+     * sizeof(prewire_flush_metrics); set it before the call.
+     */
+    size_t size;
+    /**
+     * Append calls.
+     */
+    uint64_t appends;
+    /**
+     * The longest append.
+     */
+    uint64_t append_longest_ns;
+    /**
+     * What 99 of 100 appends stayed below.
+     */
+    uint64_t append_p99_ns;
+    /**
+     * The most bytes that were pending in the sink.
+     */
+    uint64_t pending_bytes_peak;
+    /**
+     * Batches compressed.
+     */
+    uint64_t batches;
+    /**
+     * Writes that the sink took by reference.
+     */
+    uint64_t stable_writes;
+    /**
+     * Writes that the sink copied.
+     */
+    uint64_t copied_writes;
+    /**
+     * Time that the caller was blocked: for a staging slot, for the compressed data, for the sink's reading, for the sink's backlog, in drains.
+     */
+    uint64_t blocked_staging_ns;
+    /**
+     * See blocked_staging_ns.
+     */
+    uint64_t blocked_data_ns;
+    /**
+     * See blocked_staging_ns.
+     */
+    uint64_t blocked_sink_ns;
+    /**
+     * See blocked_staging_ns.
+     */
+    uint64_t blocked_back_pressure_ns;
+    /**
+     * See blocked_staging_ns.
+     */
+    uint64_t blocked_flush_ns;
+} prewire_flush_metrics;
+
+/**
+ * What one stage did.
+ */
+typedef struct prewire_flush_stage_metrics {
+    /**
+     * Runs.
+     */
+    uint64_t count;
+    /**
+     * Time in nanoseconds, without waits.
+     */
+    uint64_t time_ns;
+    /**
+     * Bytes that went in.
+     */
+    uint64_t bytes;
+} prewire_flush_stage_metrics;
+
+/**
+ * How a writer works. Begin with prewire_flush_settings_init.
+ */
+typedef struct prewire_flush_settings {
+    /**
+     * sizeof(prewire_flush_settings).
+     */
+    size_t size;
+    /**
+     * Bytes of one of the two staging slots.
+     */
+    size_t staging_bytes;
+    /**
+     * The size a batch aims at where epochs_per_batch is 0.
+     */
+    uint64_t target_batch_bytes;
+    /**
+     * Time between rewrites of the array documents; 0 rewrites after every delivery that changed the extent.
+     */
+    uint64_t metadata_update_interval_ms;
+    /**
+     * Pending sink bytes above which an append waits; 0 never waits.
+     */
+    uint64_t backpressure_bytes;
+    /**
+     * The longest such wait.
+     */
+    uint64_t backpressure_wait_max_ms;
+    /**
+     * The memory that all buffers together may take; 0 does not limit it.
+     */
+    uint64_t memory_budget_bytes;
+    /**
+     * Epochs compressed together; 0 derives it from target_batch_bytes.
+     */
+    uint32_t epochs_per_batch;
+    /**
+     * Worker threads; 0 takes the cores that the process is allowed.
+     */
+    uint32_t threads_max;
+    /**
+     * A prewire_flush_device.
+     */
+    uint32_t device;
+    /**
+     * 1 if the schedule is chosen as if the device could not wait for a value, else 0.
+     */
+    uint32_t force_gate_off;
+    /**
+     * 1 if the writer may replace what the store holds already, else 0.
+     */
+    uint32_t overwrite;
+    /**
+     * The least important prewire_log_level that log is called for.
+     */
+    uint32_t log_level;
+    /**
+     * Called with what the writer has to say; NULL for silence. See prewire_log_function.
+     */
+    prewire_log_function log;
+    /**
+     * Handed to log.
+     */
+    void *log_context;
+} prewire_flush_settings;
+
+/**
+ * The memory that a writer of one array will take.
+ */
+typedef struct prewire_flush_estimate {
+    /**
+     * Bytes of all buffers together.
+     */
+    uint64_t total_bytes;
+    /**
+     * Bytes of the kind of buffer that takes the most.
+     */
+    uint64_t largest_bytes;
+    /**
+     * Epochs compressed together.
+     */
+    uint32_t epochs_per_batch;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} prewire_flush_estimate;
+
+/**
+ * Where shards and documents go, as callbacks. Each gets context, and returns 0 or a code of its own, which fails the array with
+ * PREWIRE_STATUS_FLUSH_SINK_FAILED and stands in the message. What is NULL is not offered; open, write and finalize must be there. They may be called on any
+ * thread, several at once, but one at a time for one file; none is called once prewire_flush_destroy has returned. None may unwind or call the writer.
+ */
+typedef struct prewire_flush_sink {
+    /**
+     * sizeof(prewire_flush_sink).
+     */
+    size_t size;
+    /**
+     * Handed to every callback. It stays the caller's, who keeps it until the writer is destroyed.
+     */
+    void *context;
+    /**
+     * The page size that every write of a shard but its last is aligned to; 0 for none.
+     */
+    size_t page_bytes;
+    /**
+     * Opens a new shard and leaves what the other callbacks know it by in *file. key is valid during the call.
+     */
+    int32_t (*open)(void *context, const char *key, void **file);
+    /**
+     * Writes bytes, which are valid during the call.
+     */
+    int32_t (*write)(void *context, void *file, uint64_t offset, const void *data, size_t bytes);
+    /**
+     * Writes bytes that stay unchanged until a fence that was recorded later has been waited for. NULL: write is called.
+     */
+    int32_t (*write_direct)(void *context, void *file, uint64_t offset, const void *data, size_t bytes);
+    /**
+     * Cuts a shard to its length; only asked of sinks with pages.
+     */
+    int32_t (*truncate)(void *context, void *file, uint64_t bytes);
+    /**
+     * Ends a shard, which becomes visible. file is not used again.
+     */
+    int32_t (*finalize)(void *context, void *file);
+    /**
+     * Gives up a shard that was not ended. file is not used again.
+     */
+    void (*abandon)(void *context, void *file);
+    /**
+     * Replaces a document, such as zarr.json. NULL: documents are dropped.
+     */
+    int32_t (*put)(void *context, const char *key, const void *data, size_t bytes);
+    /**
+     * Marks the end of the writes queued so far, by a number. NULL: writes are done when they return.
+     */
+    uint64_t (*record_fence)(void *context);
+    /**
+     * Waits until all writes before a fence have ended, and says whether they succeeded.
+     */
+    int32_t (*wait_fence)(void *context, uint64_t fence);
+    /**
+     * Bytes that are queued.
+     */
+    uint64_t (*pending_bytes)(void *context);
+    /**
+     * Makes everything as durable as the sink can.
+     */
+    int32_t (*flush)(void *context);
+} prewire_flush_sink;
 
 /**
  * A tensor as a kernel gets it.
@@ -1460,6 +2125,146 @@ prewire_status prewire_config_init(struct prewire_config *config);
 const char *prewire_last_error(void);
 
 /**
+ * Writes the defaults into the description of an array: no dimensions, unsigned bytes, no compression. array stays the caller's. Any thread may call it.
+ *
+ * @par Contract
+ * array is NULL or points to a prewire_flush_array that may be written.
+ */
+prewire_status prewire_flush_array_init(struct prewire_flush_array *array);
+
+/**
+ * What a writer did so far for one array; the blocked times are those of the whole writer. metrics stays the caller's, who has set its size. Any thread may call it, one at
+ * a time for one writer.
+ *
+ * @par Contract
+ * metrics is NULL or points to a prewire_flush_metrics whose size was set and which may be written.
+ */
+prewire_status prewire_flush_get_metrics(const struct prewire_flush_writer *writer,
+                                         size_t array,
+                                         struct prewire_flush_metrics *metrics);
+
+/**
+ * What one stage (a prewire_flush_stage) of a writer did for one array. metrics stays the caller's. Any thread may call it, one at a time for one writer.
+ *
+ * @par Contract
+ * metrics is NULL or may be written.
+ */
+prewire_status prewire_flush_get_stage(const struct prewire_flush_writer *writer,
+                                       size_t array,
+                                       uint32_t stage,
+                                       struct prewire_flush_stage_metrics *metrics);
+
+/**
+ * Writes the defaults into the settings of a writer. settings stays the caller's. Any thread may call it.
+ *
+ * @par Contract
+ * settings is NULL or points to a prewire_flush_settings that may be written.
+ */
+prewire_status prewire_flush_settings_init(struct prewire_flush_settings *settings);
+
+/**
+ * The memory that a writer of array will take, computed without taking any. settings may be NULL for the defaults; page_bytes is the sink's page size, 0 for none.
+ * All stay the caller's. Any thread may call it.
+ *
+ * @par Contract
+ * array is NULL or points to a prewire_flush_array whose pointers are NULL or point to as much as it says; settings is NULL or points to a
+ * prewire_flush_settings; estimate is NULL or may be written.
+ */
+prewire_status prewire_flush_memory(const struct prewire_flush_array *array,
+                                    const struct prewire_flush_settings *settings,
+                                    size_t page_bytes,
+                                    struct prewire_flush_estimate *estimate);
+
+/**
+ * Makes a writer of array_count arrays to a Zarr store in a folder, which is made when the first key is. Several arrays share one engine and have names of their own.
+ *
+ * settings may be NULL for the defaults. On success *writer is the caller's, who gives it back to prewire_flush_destroy; on failure it is NULL, nothing is left
+ * allocated, and no file was made. Everything else stays the caller's and is not kept. Any thread may call it.
+ *
+ * @par Contract
+ * arrays is NULL or points to array_count arrays whose pointers are NULL or point to as much as they say; settings is NULL or points to a
+ * prewire_flush_settings; folder is NULL or a text with a NUL at its end; writer is NULL or may be written.
+ */
+prewire_status prewire_flush_create_folder(const struct prewire_flush_array *arrays,
+                                           size_t array_count,
+                                           const struct prewire_flush_settings *settings,
+                                           const char *folder,
+                                           struct prewire_flush_writer **writer);
+
+/**
+ * As prewire_flush_create_folder, to a sink of the caller's own, whose table is copied.
+ *
+ * @par Contract
+ * As for prewire_flush_create_folder; sink is NULL or points to a prewire_flush_sink whose callbacks may be called as it says.
+ */
+prewire_status prewire_flush_create(const struct prewire_flush_array *arrays,
+                                    size_t array_count,
+                                    const struct prewire_flush_settings *settings,
+                                    const struct prewire_flush_sink *sink,
+                                    struct prewire_flush_writer **writer);
+
+/**
+ * Appends bytes bytes of whole elements to an array (0 where there is one), in acquisition order, little-endian, unpadded. data stays the caller's and is not kept.
+ *
+ * Unless consumed is NULL, *consumed is how many bytes were taken: all of them with PREWIRE_STATUS_OK; with PREWIRE_STATUS_FLUSH_FINISHED, which a full
+ * array and any array after a flush return, those that had room; none with an error. Any thread may call it, one at a time for one writer.
+ *
+ * @par Contract
+ * data is NULL or points to bytes bytes; consumed is NULL or may be written.
+ */
+prewire_status prewire_flush_append(struct prewire_flush_writer *writer,
+                                    size_t array,
+                                    const void *data,
+                                    size_t bytes,
+                                    size_t *consumed);
+
+/**
+ * Ends the input of every array: started chunks are padded with zeros, shards closed. Returns when the last write is queued. Later flushes repeat the result. Any thread may
+ * call it, one at a time for one writer.
+ *
+ * @par Contract
+ * Any value may be given; one that is no handle of a writer is an error.
+ */
+prewire_status prewire_flush_flush(struct prewire_flush_writer *writer);
+
+/**
+ * Flushes, waits until every write is durable, and publishes the final extents. Later closes repeat the result. Any thread may call it, one at a time for one writer.
+ *
+ * @par Contract
+ * Any value may be given; one that is no handle of a writer is an error.
+ */
+prewire_status prewire_flush_close(struct prewire_flush_writer *writer);
+
+/**
+ * Gives a writer back. One that was not closed is closed, and what goes wrong then is only logged: prewire_flush_close returns it. The handle is no longer the caller's, and no
+ * callback is called any more. Any thread may call it.
+ *
+ * @par Contract
+ * Any value may be given; one that is no handle of a writer is an error.
+ */
+prewire_status prewire_flush_destroy(struct prewire_flush_writer *writer);
+
+/**
+ * How many elements an array has taken. Any thread may call it, one at a time for one writer.
+ *
+ * @par Contract
+ * elements is NULL or may be written.
+ */
+prewire_status prewire_flush_cursor(const struct prewire_flush_writer *writer, size_t array, uint64_t *elements);
+
+/**
+ * Sets an attribute of the node at path (empty for the root) of a writer with one array, from JSON text. All texts stay the caller's. Any thread may call it, one at a time for
+ * one writer.
+ *
+ * @par Contract
+ * path, key and json are NULL or texts with a NUL at their ends.
+ */
+prewire_status prewire_flush_set_attribute(struct prewire_flush_writer *writer,
+                                           const char *path,
+                                           const char *key,
+                                           const char *json);
+
+/**
  * Typed access to a tensor argument: where its elements are, if it holds data_type (a prewire_data_type) and may be used so (access is a
  * prewire_access; an input cannot be written). Two arguments over common bytes give views of common bytes; the kernel must heed that. Only inside the kernel, on its thread.
  *
@@ -1906,3 +2711,8 @@ PREWIRE_STATIC_ASSERT(sizeof(prewire_dependency) == 16);
 PREWIRE_STATIC_ASSERT(sizeof(prewire_predicate) == 40);
 PREWIRE_STATIC_ASSERT(sizeof(prewire_task) == 104);
 PREWIRE_STATIC_ASSERT(sizeof(prewire_report_counts) == 288);
+PREWIRE_STATIC_ASSERT(sizeof(prewire_flush_dimension) == 56);
+PREWIRE_STATIC_ASSERT(sizeof(prewire_flush_array) == 96);
+PREWIRE_STATIC_ASSERT(sizeof(prewire_flush_settings) == 96);
+PREWIRE_STATIC_ASSERT(sizeof(prewire_flush_sink) == 112);
+PREWIRE_STATIC_ASSERT(sizeof(prewire_flush_metrics) == 104);

@@ -162,3 +162,63 @@ impl From<FlushError> for Error {
         Error::new(status, error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CStr;
+    use std::sync::Arc;
+
+    fn last() -> String {
+        // SAFETY: the text is valid until the next failing call on this thread.
+        unsafe { CStr::from_ptr(prewire_last_error()) }.to_string_lossy().into_owned()
+    }
+
+    /// Every kind of error of a writer has a number of its own in the header.
+    #[test]
+    fn a_writers_errors_have_one_number_each() {
+        let text = String::new;
+        let sink = FlushError::SinkFailed { key: text(), reason: text(), os_error: None };
+        let errors = [
+            (FlushError::InvalidConfig { field: text(), reason: text() }, 400),
+            (FlushError::InvalidInput { reason: text() }, 401),
+            (sink.clone(), 402),
+            (FlushError::Broken { cause: Arc::new(sink) }, 403),
+            (FlushError::DeviceFailed { operation: text(), reason: text() }, 404),
+            (FlushError::DeviceUnavailable { device: text(), reason: text() }, 405),
+            (FlushError::CodecUnavailable { codec: text(), reason: text() }, 406),
+            (FlushError::LevelUnsupported { codec: text(), level: 0, default: 0, device: text() }, 407),
+            (FlushError::NotFlushable { departing: 0, missing_elements: 0 }, 408),
+            (FlushError::AlreadyExists { path: text() }, 409),
+            (
+                FlushError::OutOfMemory {
+                    need_bytes: 0,
+                    limit_bytes: 0,
+                    smallest_bytes: None,
+                    largest: text(),
+                    largest_bytes: 0,
+                },
+                410,
+            ),
+        ];
+        for (error, number) in errors {
+            let said = error.to_string();
+            let ours = Error::from(error);
+            assert_eq!((ours.status as u32, ours.text), (number, said));
+        }
+    }
+
+    #[test]
+    fn a_panic_becomes_a_status_and_a_text_of_this_thread() {
+        let status = guard(|| panic!("out of {}", "cheese"));
+        assert_eq!(status, prewire_status::Panic);
+        assert!(last().contains("out of cheese"), "{}", last());
+        std::thread::spawn(|| assert_eq!(last(), "")).join().unwrap();
+        assert_eq!(guard(|| Ok(())), prewire_status::Ok);
+        assert!(last().contains("out of cheese"), "a success leaves the text as it was");
+        assert_eq!(guard(|| Err(Error::argument("a NUL\0 within"))), prewire_status::InvalidArguments);
+        assert_eq!(last(), "invalid arguments (code 5): a NUL within");
+        assert_eq!(guard_or(7, || panic!("static")), 7);
+        assert!(last().contains("static"));
+    }
+}

@@ -43,3 +43,8 @@ PREWIRE_STATIC_ASSERT(sizeof(prewire_dependency) == 16);
 PREWIRE_STATIC_ASSERT(sizeof(prewire_predicate) == 40);
 PREWIRE_STATIC_ASSERT(sizeof(prewire_task) == 104);
 PREWIRE_STATIC_ASSERT(sizeof(prewire_report_counts) == 288);
+PREWIRE_STATIC_ASSERT(sizeof(prewire_flush_dimension) == 56);
+PREWIRE_STATIC_ASSERT(sizeof(prewire_flush_array) == 96);
+PREWIRE_STATIC_ASSERT(sizeof(prewire_flush_settings) == 96);
+PREWIRE_STATIC_ASSERT(sizeof(prewire_flush_sink) == 112);
+PREWIRE_STATIC_ASSERT(sizeof(prewire_flush_metrics) == 104);

@@ -11,6 +11,7 @@ pub mod buffer;
 pub mod config;
 mod convert;
 pub mod error;
+pub mod flush;
 mod frame;
 mod handle;
 pub mod kernel;
