@@ -61,10 +61,9 @@ const fn word(phase: Phase, token: Token) -> u64 {
     (phase as u64) << 32 | token.to_register() as u64
 }
 
-macro_rules! order {
-    ($mutation:literal, $order:ident) => {
-        if cfg!(prewire_mutation = $mutation) { Ordering::Relaxed } else { Ordering::$order }
-    };
+/// The ordering, unless it is weakened for a mutation.
+const fn unless(weakened: bool, ordering: Ordering) -> Ordering {
+    if weakened { Ordering::Relaxed } else { ordering }
 }
 
 impl FrameState {
@@ -77,13 +76,16 @@ impl FrameState {
     /// What the word says, with what was written before it.
     #[inline]
     pub fn look(&self) -> FrameWord {
-        FrameWord::of(self.0.load(order!("collect_relaxed", Acquire)))
+        FrameWord::of(self.0.load(unless(cfg!(prewire_mutation = "collect_relaxed"), Ordering::Acquire)))
     }
 
     /// The runtime has filled the frame.
     #[inline]
     pub fn publish(&self, token: Token) {
-        self.0.store(word(Phase::Published, token), order!("publish_relaxed", Release));
+        self.0.store(
+            word(Phase::Published, token),
+            unless(cfg!(prewire_mutation = "publish_relaxed"), Ordering::Release),
+        );
     }
 
     /// The worker takes the frame. False if the runtime has taken it back.
@@ -94,14 +96,21 @@ impl FrameState {
             self.0.store(to, Ordering::Release);
             return true;
         }
-        self.0.compare_exchange(from, to, order!("take_relaxed", Acquire), Ordering::Relaxed).is_ok()
+        self.0
+            .compare_exchange(
+                from,
+                to,
+                unless(cfg!(prewire_mutation = "take_relaxed"), Ordering::Acquire),
+                Ordering::Relaxed,
+            )
+            .is_ok()
     }
 
     /// The worker is done with the frame, and has written how where it failed.
     #[inline]
     pub fn finish(&self, token: Token, succeeded: bool) {
         let phase = if succeeded { Phase::Done } else { Phase::Failed };
-        self.0.store(word(phase, token), order!("finish_relaxed", Release));
+        self.0.store(word(phase, token), unless(cfg!(prewire_mutation = "finish_relaxed"), Ordering::Release));
     }
 
     /// The runtime takes the frame back. False if the worker has started it.
