@@ -64,8 +64,8 @@ fn check(advisories: bool, install: bool) -> Result<Outcome> {
     for manifest in MANIFESTS {
         let mut command = cargo();
         // The settings of the workspace hold for the fuzz targets too.
-        command.args(["deny", "--manifest-path", manifest, "--workspace", "--all-features", "check"]);
-        command.args(["--hide-inclusion-graph", "--config"]).arg(root().join("deny.toml")).args(checks);
+        command.args(["deny", "--manifest-path", manifest, "--workspace", "--all-features", "--config"]);
+        command.arg(root().join("deny.toml")).args(["check", "--hide-inclusion-graph"]).args(checks);
         passed &= process::succeeds(&mut command)?;
     }
     Ok(Outcome::from_success(passed))
