@@ -21,8 +21,6 @@ mod kernel;
 mod lost;
 #[path = "../tests/oracle/program.rs"]
 mod program;
-#[path = "../tests/oracle/random.rs"]
-mod random;
 #[path = "../tests/oracle/runner.rs"]
 mod runner;
 #[path = "../tests/oracle/shrink.rs"]

@@ -18,8 +18,6 @@ mod lost;
 mod plan;
 #[path = "../tests/oracle/program.rs"]
 mod program;
-#[path = "../tests/oracle/random.rs"]
-mod random;
 #[path = "../tests/oracle/runner.rs"]
 mod runner;
 

@@ -1,6 +1,6 @@
 //! What is going to happen, in the order in which it does.
 
-use super::random::Random;
+use crate::random::Random;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 

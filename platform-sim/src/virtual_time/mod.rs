@@ -18,7 +18,6 @@ mod cost;
 mod events;
 mod instances;
 mod platform;
-mod random;
 mod sim;
 mod world;
 

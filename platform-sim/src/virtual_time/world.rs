@@ -5,7 +5,7 @@ use super::audit::Audit;
 use super::cores::{CoreLine, Flight};
 use super::events::{Events, What};
 use super::instances::{Doing, InstanceLine};
-use super::random::Random;
+use crate::random::Random;
 use prewire_runtime_core::chip::Latencies;
 use prewire_runtime_core::graph::{Graph, Queue};
 use prewire_runtime_core::id::CoreId;

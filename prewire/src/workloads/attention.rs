@@ -5,7 +5,6 @@
 //! them with the values, and a vector core joins that with what the tiles before gave, rescaled to the new largest score.
 
 use super::matrix::{Matrix, ROUNDING};
-use super::random::Random;
 use super::target::scope;
 use super::tiles::{extents, multiply, multiply_transposed, tile};
 use super::{Check, Kind, SizeOption, Sizes, Target, Workload, WorkloadError};
@@ -13,6 +12,7 @@ use prewire::{
     Argument, Buffer, DataType, Kernel, KernelContext, KernelError, KernelId, NewTensor, Runtime, Scalar, SubmitError,
     Task, Tensor,
 };
+use prewire_platform_sim::Random;
 
 pub(super) const KIND: Kind = Kind {
     name: "attention",

@@ -2,7 +2,6 @@
 //! with one another, and vector cores subtract the products from what remains. Only the lower half is touched.
 
 use super::matrix::{Matrix, ROUNDING};
-use super::random::Random;
 use super::target::scope;
 use super::tiles::{dot, extents, multiply_transposed, subtract, tile};
 use super::{Check, Kind, SizeOption, Sizes, Target, Workload, WorkloadError};
@@ -10,6 +9,7 @@ use prewire::{
     Argument, Buffer, DataType, Kernel, KernelContext, KernelError, KernelFailure, KernelId, NewTensor, Runtime,
     Scalar, SubmitError, Task, Tensor,
 };
+use prewire_platform_sim::Random;
 
 pub(super) const KIND: Kind = Kind {
     name: "cholesky",

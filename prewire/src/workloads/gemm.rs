@@ -2,11 +2,11 @@
 //! task's own, a vector core adds the product to the tile of C.
 
 use super::matrix::{Matrix, ROUNDING};
-use super::random::Random;
 use super::target::scope;
 use super::tiles::{accumulate, copy, multiply, tile};
 use super::{Check, Kind, SizeOption, Sizes, Target, Workload, WorkloadError};
 use prewire::{Argument, Buffer, DataType, Kernel, KernelId, NewTensor, Runtime, SubmitError, Task, Tensor};
+use prewire_platform_sim::Random;
 
 pub(super) const KIND: Kind = Kind {
     name: "gemm",

@@ -1,6 +1,6 @@
 //! A dense row-major matrix of f32.
 
-use super::random::Random;
+use prewire_platform_sim::Random;
 
 /// A matrix in the host's memory.
 #[derive(Clone, Debug, PartialEq)]

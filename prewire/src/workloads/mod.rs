@@ -6,7 +6,6 @@ mod cholesky;
 mod gemm;
 mod matrix;
 mod npy;
-mod random;
 mod target;
 mod tiles;
 

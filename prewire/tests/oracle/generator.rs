@@ -1,8 +1,8 @@
 //! Random programs that fit into rings of a given size.
 
 use super::program::{Argument, Base, Condition, Kind, Layout, Program, Step, TaskStep, View, ViewStep};
-use super::random::Random;
 use prewire::Comparison;
+use prewire_platform_sim::Random;
 
 /// How large programs and rings are, and whether kernels fail.
 #[derive(Clone, Copy, Debug)]

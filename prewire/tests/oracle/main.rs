@@ -12,7 +12,6 @@ mod kept;
 mod kernel;
 mod lost;
 mod program;
-mod random;
 mod runner;
 mod shrink;
 

@@ -12,8 +12,6 @@ mod kernel;
 mod lost;
 #[path = "../oracle/program.rs"]
 mod program;
-#[path = "../oracle/random.rs"]
-mod random;
 #[path = "../oracle/runner.rs"]
 mod runner;
 

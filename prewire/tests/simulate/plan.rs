@@ -2,8 +2,8 @@
 
 use super::generator::{Limits, generate};
 use super::program::Program;
-use super::random::Random;
 use prewire::{Chip, CoreId, Engine, Fault, Injection, Runtime};
+use prewire_platform_sim::Random;
 use std::time::Duration;
 
 /// The code of kernels that are made to fail.
