@@ -30,6 +30,21 @@ fn flush_sink() {
     Program::c("flush_sink").run();
 }
 
+#[test]
+fn flush_writer_cpp() {
+    Program::cpp("flush_writer_cpp").run();
+}
+
+#[test]
+fn wrapper() {
+    Program::cpp("wrapper").run();
+}
+
+#[test]
+fn results() {
+    Program::cpp("results").flag("-fno-exceptions").run();
+}
+
 /// No function of the header is left out by the program that misuses them.
 #[test]
 fn every_function_is_misused() {
