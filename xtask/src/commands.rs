@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use crate::outcome::Outcome;
 use crate::{
-    asan, bench, chaos, ci, conformance, deny, fuzz, header, install, loom, miri, mutations, oracle, shuttle, simulate,
-    test, tidy, tsan, verify,
+    asan, bench, c, chaos, ci, conformance, deny, fuzz, header, install, loom, miri, mutations, oracle, shuttle,
+    simulate, test, tidy, tsan, verify,
 };
 
 /// One command of `cargo xtask`.
@@ -32,6 +32,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command!(conformance, "which rows of the conformance tables are claimed by passing tests"),
     command!(tidy, "the house rules that no lint knows"),
     command!(deny, "licences, sources and duplicates of what we depend on; advisories on request"),
+    command!(c, "the library as C and C++ programs get it: headers, installation, examples"),
     command!(header, "the header of the C library, from its sources"),
     command!(install, "the library for C and C++, where their programs find it"),
     command!(bench, "the benchmarks, and our peers in the same rounds"),

@@ -10,6 +10,7 @@ macro_rules! say {
 
 mod asan;
 mod bench;
+mod c;
 mod chaos;
 mod ci;
 mod commands;

@@ -59,6 +59,7 @@ pub(crate) const RUNGS: &[Rung] = &[
         quick: Some(&[&["xtask", "mutations", "--kind", "loom"]]),
         counted: |text| last(text, " mutations killed"),
     },
+    Rung::quick_one("c", &[&["xtask", "c"]], |text| last(text, " runs of examples")),
     Rung::quick_one("test", &[&["xtask", "test"]], tests),
     Rung::quick_one("conformance", &[&["xtask", "conformance"]], rows),
     Rung::long(

@@ -72,6 +72,7 @@ impl Program {
                 "--quiet",
                 "--error-exitcode=9",
                 "--leak-check=full",
+                "--show-leak-kinds=definite,indirect",
                 "--errors-for-leak-kinds=definite,indirect",
                 "--fair-sched=yes",
             ]);
