@@ -36,6 +36,7 @@
 //! ```
 
 pub mod graph_format;
+pub mod host;
 pub mod quality;
 pub mod record;
 pub mod replay;

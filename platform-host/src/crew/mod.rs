@@ -179,6 +179,11 @@ impl Lane {
         self.current.read().expect(POISON).clone()
     }
 
+    /// The newest incarnation that is or was READY: a replacement takes tasks from its first dispatch on.
+    pub fn latest(&self) -> Option<Arc<Incarnation>> {
+        self.next.lock().expect(POISON).clone().or_else(|| self.current())
+    }
+
     /// Calls `body` with the incarnation that takes tasks now.
     #[inline]
     pub(crate) fn with_current<R>(&self, body: impl FnOnce(Option<&Incarnation>) -> R) -> R {

@@ -118,7 +118,7 @@ impl Crew {
     /// # Errors
     /// If it does not answer in time, or has ended.
     pub fn status(&self, lane: usize) -> Result<String, CommandError> {
-        let worker = self.lanes[lane].current();
+        let worker = self.lanes[lane].latest();
         let Some(worker) = worker.filter(|worker| worker.wires.is_some()) else {
             return Ok("a thread".to_owned());
         };

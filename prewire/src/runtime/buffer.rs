@@ -4,7 +4,7 @@ use super::lifecycle::Runtime;
 use super::shared::Shared;
 use prewire_runtime_core::id::BufferId;
 use prewire_runtime_core::kernel::Element;
-use prewire_runtime_core::memory::{DeviceMemory, OutOfMemory};
+use prewire_runtime_core::memory::OutOfMemory;
 use prewire_runtime_core::tensor::{DataType, Tensor, TensorError, TensorLayout};
 use std::sync::Arc;
 use thiserror::Error;

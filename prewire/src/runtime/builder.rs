@@ -68,7 +68,7 @@ pub struct Builder {
 
 /// Everything a builder decides, checked.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub(super) chip: ChipSpec,
     pub(super) engine: Engine,
     pub(super) instances: usize,
@@ -86,6 +86,13 @@ pub(super) struct Plan {
     pub(super) record_trace: bool,
     pub(super) record_graph: bool,
     pub(super) first_sequence: u64,
+}
+
+impl Plan {
+    /// What the runtime's cores are.
+    pub(crate) fn chip(&self) -> &ChipSpec {
+        &self.chip
+    }
 }
 
 impl Default for Builder {
@@ -247,7 +254,7 @@ impl Builder {
         Runtime::assemble(self.plan(environment)?)
     }
 
-    fn plan(self, lookup: Lookup<'_>) -> Result<Plan, BuildError> {
+    pub(crate) fn plan(self, lookup: Lookup<'_>) -> Result<Plan, BuildError> {
         let mut chip = self.chip;
         if let Some(clusters) = self.clusters {
             if !(1..=chip.clusters).contains(&clusters) {

@@ -15,9 +15,10 @@ use prewire_runtime_core::error::{RunError, SubmitError};
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::{CoreId, KernelId};
 use prewire_runtime_core::kernel::KernelSet;
+use prewire_runtime_core::memory::DeviceMemory;
 use prewire_runtime_core::sync::thread::{self, JoinHandle};
 use prewire_runtime_core::sync::{Instant, Ordering, sleep};
-use prewire_runtime_core::waiting::Blocking;
+use prewire_runtime_core::waiting::{Blocking, Doorbell};
 use prewire_scheduler::SchedulerConfig;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -48,6 +49,14 @@ pub struct Runtime {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What differs between platforms when a runtime is put together.
+pub(crate) struct Equipment {
+    pub(crate) machine: Arc<dyn Drive>,
+    /// The same machine, if it runs in virtual time.
+    pub(crate) virtual_time: Option<Arc<Machine<VirtualSim>>>,
+    pub(crate) memory: Arc<dyn DeviceMemory>,
+}
+
 /// How much longer than the chip's own exit deadline a run's end waits for threads inside kernels.
 const GRACE: Duration = Duration::from_millis(200);
 /// Room for so many blocks per core before a recording has to grow.
@@ -60,6 +69,29 @@ impl Runtime {
     }
 
     pub(super) fn assemble(plan: Plan) -> Result<Self, BuildError> {
+        let (chip, engine) = (plan.chip.clone(), plan.engine);
+        Runtime::assemble_on(plan, None, |scheduling, graph| {
+            let memory = Arc::new(SimMemory::new(&chip));
+            let made_with = SimConfig::new(chip, engine);
+            if let Engine::Virtual { .. } = engine {
+                let platform = Arc::new(VirtualSim::new(made_with, graph.clone(), memory.clone())?);
+                let machine = Arc::new(Machine::new(scheduling, graph.clone(), platform));
+                machine.platform.set_watch_interval(machine.check_interval());
+                Ok(Equipment { machine: machine.clone(), virtual_time: Some(machine), memory })
+            } else {
+                let platform = Arc::new(Sim::new(made_with, graph.clone(), memory.clone())?);
+                let machine = Arc::new(Machine::new(scheduling, graph.clone(), platform));
+                Ok(Equipment { machine, virtual_time: None, memory })
+            }
+        })
+    }
+
+    /// The engine on whatever platform `equip` makes for it. No thread of the runtime exists while it is called.
+    pub(crate) fn assemble_on<E: From<BuildError>>(
+        plan: Plan,
+        doorbell: Option<Arc<dyn Doorbell>>,
+        equip: impl FnOnce(SchedulerConfig, &Arc<Graph>) -> Result<Equipment, E>,
+    ) -> Result<Self, E> {
         let config = OrchestratorConfig {
             window: plan.window,
             heap_bytes: plan.heap,
@@ -75,24 +107,16 @@ impl Runtime {
         let clusters = plan.chip.clusters;
         let chip = plan.chip.clone();
         let sizes = config.graph_sizes(instances, &chip);
-        let graph = Arc::new(Graph::new(sizes, |core| chip.place_of(core).0 as usize % instances));
+        let owner = |core| chip.place_of(core).0 as usize % instances;
+        let graph = Arc::new(Graph::with_doorbell(sizes, owner, doorbell));
         debug_assert!(instances <= clusters as usize);
-        let memory = Arc::new(SimMemory::new(&chip));
         let scheduling = SchedulerConfig { watchdog: plan.watchdog, ..SchedulerConfig::new(instances) };
-        let made_with = SimConfig::new(chip.clone(), plan.engine);
-        let (machine, virtual_time): (Arc<dyn Drive>, _) = if let Engine::Virtual { .. } = plan.engine {
-            let platform = Arc::new(VirtualSim::new(made_with, graph.clone(), memory.clone())?);
-            let machine = Arc::new(Machine::new(scheduling, graph.clone(), platform));
-            machine.platform.set_watch_interval(machine.check_interval());
-            (machine.clone(), Some(machine))
-        } else {
-            let platform = Arc::new(Sim::new(made_with, graph.clone(), memory.clone())?);
-            (Arc::new(Machine::new(scheduling, graph.clone(), platform)), None)
-        };
+        let Equipment { machine, virtual_time, memory } = equip(scheduling, &graph)?;
         if plan.record_trace {
             machine.chip().start_recording(EXECUTIONS_PER_CORE);
         }
-        let mut orchestrator = Orchestrator::new(config, graph.clone(), memory.clone(), &chip)?;
+        let mut orchestrator =
+            Orchestrator::new(config, graph.clone(), memory.clone(), &chip).map_err(BuildError::from)?;
         let informer = machine.clone();
         orchestrator.describe_with(move |_, task| {
             let running = informer.stall_report().running_tasks;
@@ -147,6 +171,15 @@ impl Runtime {
         let id = Arc::make_mut(&mut self.kernels).register_at(id, kernel.registered)?;
         self.declare(id, kernel.never_waits, kernel.lasts);
         Ok(id)
+    }
+
+    /// Puts a kernel at an id as it is.
+    pub(crate) fn place_kernel(
+        &mut self,
+        id: u32,
+        kernel: prewire_runtime_core::kernel::Kernel,
+    ) -> Result<KernelId, RegisterError> {
+        Ok(Arc::make_mut(&mut self.kernels).register_at(id, kernel)?)
     }
 
     /// What is known about a kernel besides its function.

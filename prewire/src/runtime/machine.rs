@@ -14,11 +14,11 @@ use std::ops::Range;
 use std::sync::{Arc, TryLockError};
 use std::time::Duration;
 
-/// What both simulated chips can do beyond what the engine asks of them.
-pub(super) trait Simulated: Platform {
-    fn start_recording(&self, executions_per_core: usize);
-    fn drain_recording(&self, each: &mut dyn FnMut(Execution));
-    fn set_fault(&self, core: CoreId, fault: Option<Fault>);
+/// What simulated chips can do beyond what the engine asks of them; on other platforms nothing of it happens.
+pub(crate) trait Simulated: Platform {
+    fn start_recording(&self, _executions_per_core: usize) {}
+    fn drain_recording(&self, _each: &mut dyn FnMut(Execution)) {}
+    fn set_fault(&self, _core: CoreId, _fault: Option<Fault>) {}
 }
 
 impl Simulated for Sim {
@@ -50,7 +50,7 @@ impl Simulated for VirtualSim {
 }
 
 /// A platform with its schedulers. An instance's lock is the driver token: who holds it drives, and nobody holds it while asleep.
-pub(super) struct Machine<P: Platform> {
+pub(crate) struct Machine<P: Platform> {
     pub(super) platform: Arc<P>,
     pub(super) group: Arc<SchedulerGroup<P>>,
     instances: Box<[Mutex<Scheduler<P>>]>,
@@ -58,7 +58,7 @@ pub(super) struct Machine<P: Platform> {
 
 /// How a thread that drives an instance came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Driven {
+pub(crate) enum Driven {
     /// Somebody else drives it.
     Taken,
     /// There is nothing more to do.
@@ -69,13 +69,13 @@ pub(super) enum Driven {
 
 /// The driver token of an instance, tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     Free,
     Taken,
 }
 
 /// A machine without the type of its platform. Nothing in here is called for each task.
-pub(super) trait Drive: Send + Sync {
+pub(crate) trait Drive: Send + Sync {
     fn chip(&self) -> &dyn Simulated;
     fn instances(&self) -> usize;
     /// Every part of the machine begins a run that the platform and the graph have begun.
@@ -97,7 +97,7 @@ pub(super) trait Drive: Send + Sync {
 }
 
 impl<P: Simulated> Machine<P> {
-    pub(super) fn new(config: SchedulerConfig, graph: Arc<Graph>, platform: Arc<P>) -> Self {
+    pub(crate) fn new(config: SchedulerConfig, graph: Arc<Graph>, platform: Arc<P>) -> Self {
         let group = SchedulerGroup::new(config, graph, platform.clone());
         let instances = group.instances().into_iter().map(Mutex::new).collect();
         Machine { platform, group, instances }

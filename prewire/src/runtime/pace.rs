@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_micros(64);
 
 /// How long the next pause is.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     next: Duration,
     /// When the last pause was over, and how many tasks the instance had completed by then.
     resumed: Option<(Instant, u64)>,

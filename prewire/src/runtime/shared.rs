@@ -1,7 +1,7 @@
 //! What the threads of a runtime share: the graph, the platform, the scheduler instances behind their driver tokens, and whether a run is on.
 
 use super::machine::{Drive, Machine, Token};
-use prewire_platform_sim::{SimMemory, VirtualSim};
+use prewire_platform_sim::VirtualSim;
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::memory::DeviceMemory;
@@ -10,9 +10,9 @@ use prewire_runtime_core::waiting::WaitingPolicy;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) struct Shared {
+pub(crate) struct Shared {
     pub(super) graph: Arc<Graph>,
-    pub(super) memory: Arc<SimMemory>,
+    pub(super) memory: Arc<dyn DeviceMemory>,
     pub(super) machine: Arc<dyn Drive>,
     /// The same machine, if it runs in virtual time.
     pub(super) virtual_time: Option<Arc<Machine<VirtualSim>>>,
@@ -39,7 +39,7 @@ const POISON: &str = "no code panics while it holds this lock";
 impl Shared {
     pub(super) fn new(
         graph: Arc<Graph>,
-        memory: Arc<SimMemory>,
+        memory: Arc<dyn DeviceMemory>,
         machine: Arc<dyn Drive>,
         virtual_time: Option<Arc<Machine<VirtualSim>>>,
         waiting: WaitingPolicy,

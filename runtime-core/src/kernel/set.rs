@@ -31,6 +31,8 @@ impl KernelError {
     pub const PANIC: i32 = -1003;
     /// The code of a block whose core was lost while it ran.
     pub const LOST: i32 = -1004;
+    /// The code of a task whose run of the level below failed; the text is that run's.
+    pub const BELOW: i32 = -1005;
 
     /// A failure with a code and a text.
     pub fn new(code: i32, text: impl Into<String>) -> Self {

@@ -1,0 +1,280 @@
+//! How a host runtime is put together: which workers, which callables, how long they may take.
+
+use super::callable::{Callable, CallableId, MadeOf};
+use super::error::HostStartError;
+use super::level;
+use super::runtime::HostRuntime;
+use crate::runtime::{Builder, Runtime};
+use prewire_platform_host::crew::{CancelToken, CrewConfig, Origin, WorkerPlan, worker_name};
+use prewire_platform_host::library;
+use prewire_platform_host::process::Initialise;
+use prewire_runtime_core::chip::{ChipSpec, CoreKind, MissingCores};
+use prewire_runtime_core::id::CoreId;
+use prewire_runtime_core::kernel::KernelSet;
+use prewire_runtime_core::task::ArgumentLimits;
+use prewire_runtime_core::waiting::WaitingPolicy;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Next-level workers that one runtime may have; it may have twice as many sub workers.
+const MOST_NEXT_LEVEL: usize = 64;
+/// A host's tasks may take any time, unless they have a budget of their own.
+const NO_BUDGET: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const EXIT_DEADLINE_MS: u64 = 5000;
+
+/// Builds a [`HostRuntime`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct HostBuilder {
+    level: u32,
+    origin: Origin,
+    restarts: u32,
+    next_level: Vec<u32>,
+    subs: Vec<u32>,
+    initialise: [Option<InitialiseOf>; 2],
+    callables: KernelSet,
+    engine: Builder,
+    startup_timeout: Duration,
+    command_timeout: Duration,
+    cancel: CancelToken,
+    deadline: Option<Instant>,
+    waiting: Option<WaitingPolicy>,
+}
+
+/// An initialisation that can be shown.
+#[derive(Clone)]
+struct InitialiseOf(Initialise);
+
+impl std::fmt::Debug for InitialiseOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Initialise")
+    }
+}
+
+impl Default for HostBuilder {
+    fn default() -> Self {
+        HostBuilder {
+            level: 3,
+            origin: Origin::Fork,
+            restarts: 0,
+            next_level: Vec::new(),
+            subs: Vec::new(),
+            initialise: [None, None],
+            callables: KernelSet::default(),
+            engine: Runtime::builder(),
+            startup_timeout: Duration::from_secs(300),
+            command_timeout: Duration::from_secs(30),
+            cancel: CancelToken::default(),
+            deadline: None,
+            waiting: None,
+        }
+    }
+}
+
+impl HostBuilder {
+    /// The level that the runtime says it is: 3 to 6. Nothing depends on it.
+    pub fn level(mut self, level: u32) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// So many next-level workers, with ids from 0.
+    pub fn next_level(self, count: u32) -> Self {
+        let ids: Vec<u32> = (0..count).collect();
+        self.next_level_ids(&ids)
+    }
+
+    /// Next-level workers with these ids.
+    pub fn next_level_ids(mut self, ids: &[u32]) -> Self {
+        self.next_level = ids.to_vec();
+        self
+    }
+
+    /// So many sub workers, with ids from 0.
+    pub fn subs(mut self, count: u32) -> Self {
+        self.subs = (0..count).collect();
+        self
+    }
+
+    /// Workers are threads of this process: for tests, and where processes cannot be had. They share everything, so that a crash of one is a crash of all,
+    /// and none can be killed or replaced.
+    pub fn threads(mut self) -> Self {
+        self.origin = Origin::Thread;
+        self
+    }
+
+    /// A worker process that dies is replaced so often.
+    pub fn restarts(mut self, restarts: u32) -> Self {
+        self.restarts = restarts;
+        self
+    }
+
+    /// Every next-level worker holds a chip, built by `chip` (which is given the worker's id) in the worker's process; what `make` returns, such as the ids of
+    /// the kernels that it registers, is kept beside it for [`Callable::level`].
+    pub fn chips<T: 'static>(
+        mut self,
+        chip: impl Fn(u32) -> Builder + Send + Sync + 'static,
+        make: impl Fn(&mut Runtime) -> Result<T, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.initialise[CoreKind::Cube as usize] = Some(InitialiseOf(level::chips(chip, make)));
+        self
+    }
+
+    /// Every next-level worker holds a host of its own, built by `host` (which is given the worker's id) in the worker's process, with what belongs to it.
+    pub fn hosts<T: 'static>(mut self, host: impl Fn(u32) -> (HostBuilder, T) + Send + Sync + 'static) -> Self {
+        self.initialise[CoreKind::Cube as usize] = Some(InitialiseOf(level::hosts(host)));
+        self
+    }
+
+    /// What every worker of a kind does before it is READY; an error fails the start with its text.
+    pub fn initialise(
+        mut self,
+        kind: CoreKind,
+        body: impl Fn(u32) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        let initialise: Initialise = Arc::new(move |birth| {
+            body(birth.id)?;
+            let nothing: Box<dyn FnOnce()> = Box::new(|| {});
+            Ok(nothing)
+        });
+        self.initialise[kind as usize] = Some(InitialiseOf(initialise));
+        self
+    }
+
+    /// How the engine is set up: rings, heaps, budgets. Its chip and its threads are the host's own.
+    pub fn engine(mut self, engine: impl FnOnce(Builder) -> Builder) -> Self {
+        self.engine = engine(self.engine);
+        self
+    }
+
+    /// How long all workers together, with everything below them, may take to be READY.
+    pub fn startup_timeout(mut self, timeout: Duration) -> Self {
+        self.startup_timeout = timeout;
+        self
+    }
+
+    /// How long one command to a worker may take before the worker is ended.
+    pub fn command_timeout(mut self, timeout: Duration) -> Self {
+        self.command_timeout = timeout;
+        self
+    }
+
+    /// A token with which another thread can cancel the start.
+    pub fn cancel_with(mut self, token: &CancelToken) -> Self {
+        self.cancel = token.clone();
+        self
+    }
+
+    /// How everybody waits; by default what fits the machine.
+    pub fn waiting(mut self, policy: WaitingPolicy) -> Self {
+        self.waiting = Some(policy);
+        self
+    }
+
+    pub(super) fn deadline(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Registers a callable that workers have from their birth.
+    ///
+    /// # Errors
+    /// If all 1024 places are taken, or a library or symbol cannot be loaded.
+    pub fn register(&mut self, callable: Callable) -> Result<CallableId, super::HostError> {
+        let Callable { name, kind, made_of } = callable;
+        let kernel = match made_of {
+            MadeOf::Function(function) => Callable::kernel(name, kind, function),
+            // SAFETY: whoever made the callable vouched for the symbol.
+            MadeOf::Symbol { library, symbol } => unsafe { library::load(&name, kind, &library, &symbol, None) }?,
+        };
+        Ok(CallableId { kernel: self.callables.register(kernel)? })
+    }
+
+    /// Makes the workers, waits until every one is READY, and starts the engine.
+    ///
+    /// # Errors
+    /// Whatever is wrong with what was asked for, or goes wrong until then. Nothing is left in either case.
+    pub fn start(self) -> Result<HostRuntime, HostStartError> {
+        self.check()?;
+        let plans = self.plans();
+        let next_level = self.next_level.len() as u16;
+        let subs = self.subs.len() as u16;
+        let clusters = next_level.max(subs.div_ceil(2)).max(1);
+        let missing = MissingCores { cubes: clusters - next_level, vectors: 2 * clusters - subs };
+        let mut names = vec![String::new(); 3 * clusters as usize];
+        let cores = (0..next_level).chain(clusters..clusters + subs).map(CoreId);
+        let places: Vec<CoreId> = cores.collect();
+        for (plan, core) in plans.iter().zip(&places) {
+            names[core.index()] = worker_name(plan.kind, plan.id);
+        }
+        let chip = ChipSpec {
+            name: "host",
+            missing,
+            core_names: Some(names.into()),
+            arguments: ArgumentLimits::HOST,
+            exit_deadline_ms: EXIT_DEADLINE_MS,
+            ..ChipSpec::unit(clusters)
+        };
+        let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+        // The scheduler, the caller and every worker may be awake at once.
+        let waiting = self.waiting.unwrap_or(WaitingPolicy::for_machine(processors, plans.len() + 2));
+        let config = CrewConfig {
+            workers: plans,
+            startup_timeout: self.startup_timeout,
+            command_timeout: self.command_timeout,
+            waiting,
+        };
+        let engine = self.engine.chip(chip).threads(2).watchdog(NO_BUDGET).waiting(waiting);
+        HostRuntime::assemble(self.level, engine, config, places, self.callables, &self.cancel, self.deadline)
+    }
+
+    fn check(&self) -> Result<(), HostStartError> {
+        if !(3..=6).contains(&self.level) {
+            return Err(HostStartError::Level { level: self.level });
+        }
+        if self.next_level.is_empty() && self.subs.is_empty() {
+            return Err(HostStartError::NoWorkers);
+        }
+        let counts =
+            [("next-level", self.next_level.len(), MOST_NEXT_LEVEL), ("sub", self.subs.len(), 2 * MOST_NEXT_LEVEL)];
+        for (kind, count, limit) in counts {
+            if count > limit {
+                return Err(HostStartError::TooMany { count, kind, limit });
+            }
+        }
+        if self.startup_timeout.is_zero() {
+            return Err(HostStartError::Timeout);
+        }
+        if self.origin == Origin::Thread && self.restarts > 0 {
+            let first = self.next_level.first().map_or(CoreKind::Vector, |_| CoreKind::Cube);
+            return Err(HostStartError::Thread { worker: worker_name(first, 0), what: "be killed or replaced" });
+        }
+        for (_, kernel) in self.callables.iter() {
+            if let Some(kind) = missing_kind(kernel.kind, self.next_level.len(), self.subs.len()) {
+                return Err(HostStartError::NoWorkerFor { callable: kernel.name.clone(), kind });
+            }
+        }
+        Ok(())
+    }
+
+    fn plans(&self) -> Vec<WorkerPlan> {
+        let plan = |kind: CoreKind, id: u32| WorkerPlan {
+            id,
+            kind,
+            origin: self.origin,
+            initialise: self.initialise[kind as usize].as_ref().map(|initialise| initialise.0.clone()),
+            restarts: self.restarts,
+        };
+        let next_level = self.next_level.iter().map(|&id| plan(CoreKind::Cube, id));
+        next_level.chain(self.subs.iter().map(|&id| plan(CoreKind::Vector, id))).collect()
+    }
+}
+
+/// The kind of worker that a callable needs and that there is none of.
+pub(super) fn missing_kind(kind: Option<CoreKind>, next_level: usize, subs: usize) -> Option<&'static str> {
+    match kind {
+        Some(CoreKind::Cube) if next_level == 0 => Some("next-level"),
+        Some(CoreKind::Vector) if subs == 0 => Some("sub"),
+        _ => None,
+    }
+}

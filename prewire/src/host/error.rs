@@ -1,0 +1,63 @@
+//! What can go wrong with a host runtime besides its runs.
+
+use crate::runtime::BuildError;
+use prewire_platform_host::crew::{CloseError, CommandError, StartError};
+use prewire_platform_host::library::SymbolError;
+use prewire_runtime_core::kernel::RegistrationError;
+use thiserror::Error;
+
+/// Why a host runtime was not built or started. Nothing of it is left.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum HostStartError {
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("level {level}: a host runtime has level 3 to 6, a chip level 2")]
+    Level { level: u32 },
+    #[error("no workers: ask for next-level workers, sub workers, or both")]
+    NoWorkers,
+    #[error("{count} {kind} workers: one runtime has at most {limit}")]
+    TooMany { count: usize, kind: &'static str, limit: usize },
+    #[error("{worker} is a thread worker, which cannot {what}; make it a process")]
+    Thread { worker: String, what: &'static str },
+    #[error("callable {callable} needs a {kind} worker, and there is none; add one or register it for the other kind")]
+    NoWorkerFor { callable: String, kind: &'static str },
+    #[error("the start-up timeout must be positive")]
+    Timeout,
+    #[error("the board cannot be mapped: {0}")]
+    Board(#[from] std::io::Error),
+}
+
+/// Why something was not done by a host runtime.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum HostError {
+    #[error("the runtime is closed")]
+    Closed,
+    #[error("this is a forked process; the runtime and its workers belong to the original")]
+    Forked,
+    #[error(transparent)]
+    Table(#[from] RegistrationError),
+    #[error(
+        "callable {name} is a function of this program and must be registered before start; what is registered later must be a library symbol"
+    )]
+    TooLate { name: String },
+    #[error("callable {callable} needs a {kind} worker, and there is none")]
+    NoWorkerFor { callable: String, kind: &'static str },
+    #[error(transparent)]
+    Symbol(#[from] SymbolError),
+    #[error("callable {name} was registered nowhere: {}", each.join("; "))]
+    Registration { name: String, each: Vec<String> },
+    #[error("callable {name} is uncertain, because a worker may still have an earlier one: {}", each.join("; "))]
+    Uncertain { name: String, each: Vec<String> },
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error(transparent)]
+    Close(#[from] CloseError),
+    #[error("there is no {kind} worker with id {id}; there are {valid}")]
+    UnknownWorker { kind: &'static str, id: u32, valid: String },
+}

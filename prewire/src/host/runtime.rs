@@ -1,0 +1,281 @@
+//! A host runtime from its start to its close.
+
+use super::builder::{HostBuilder, missing_kind};
+use super::callable::{Callable, CallableId, MadeOf};
+use super::error::{HostError, HostStartError};
+use crate::runtime::machine::{Machine, Simulated};
+use crate::runtime::{Buffer, BufferError, Builder, Equipment, Failed, Report, Run, Runtime};
+use prewire_platform_host::HostPlatform;
+use prewire_platform_host::board::BoardMemory;
+use prewire_platform_host::crew::{CancelToken, Crew, CrewConfig, Stage};
+use prewire_platform_host::library;
+use prewire_platform_host::memory::HostMemory;
+use prewire_platform_host::process::Command;
+use prewire_runtime_core::chip::CoreKind;
+use prewire_runtime_core::error::SubmitError;
+use prewire_runtime_core::id::CoreId;
+use prewire_runtime_core::kernel::{Element, Kernel, KernelSet};
+use prewire_runtime_core::waiting::Doorbell;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+impl Simulated for HostPlatform {}
+
+/// How long [`HostRuntime::close`] waits before it kills what does not end.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A worker, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerStatus {
+    /// What messages call it.
+    pub name: String,
+    /// Its number among the workers of its kind.
+    pub id: u32,
+    /// Its kind: cube for a next-level worker, vector for a sub worker.
+    pub kind: CoreKind,
+    /// The core that tasks directed at it name.
+    pub core: CoreId,
+    /// Its process, unless it is a thread.
+    pub pid: Option<i32>,
+    /// How it ended, if it did.
+    pub death: Option<String>,
+}
+
+/// Workers, and everything that runs graphs on them. Made by [`HostRuntime::builder`].
+#[derive(Debug)]
+pub struct HostRuntime {
+    level: u32,
+    runtime: Runtime,
+    crew: Arc<Crew>,
+    workers: [usize; 2],
+    callables: Arc<RwLock<KernelSet>>,
+    uncertain: Vec<CallableId>,
+}
+
+impl HostRuntime {
+    /// A builder without workers, with every setting at its default.
+    pub fn builder() -> HostBuilder {
+        HostBuilder::default()
+    }
+
+    pub(super) fn assemble(
+        level: u32,
+        engine: Builder,
+        config: CrewConfig,
+        places: Vec<CoreId>,
+        callables: KernelSet,
+        cancel: &CancelToken,
+        deadline: Option<Instant>,
+    ) -> Result<Self, HostStartError> {
+        let plan = engine.plan(&|name| std::env::var(name).ok())?;
+        let count = |kind| config.workers.iter().filter(|worker| worker.kind == kind).count();
+        let workers = [count(CoreKind::Cube), count(CoreKind::Vector)];
+        let board = BoardMemory::create()?;
+        let memory = Arc::new(HostMemory::default());
+        let shared = Arc::new(RwLock::new(callables.clone()));
+        let doorbell: Arc<dyn Doorbell> = Arc::new(board.clone());
+        let chip = plan.chip().clone();
+        let mut made = None;
+        let mut runtime = Runtime::assemble_on(plan, Some(doorbell), |scheduling, graph| {
+            let crew = Crew::start(config, &places, shared.clone(), board, memory.clone(), cancel, deadline)?;
+            made = Some(crew.clone());
+            let platform = Arc::new(HostPlatform::new(chip, crew));
+            let machine = Arc::new(Machine::new(scheduling, graph.clone(), platform));
+            Ok::<_, HostStartError>(Equipment { machine, virtual_time: None, memory })
+        })?;
+        for (id, kernel) in callables.iter() {
+            runtime.keep_kernel(id, kernel.clone());
+        }
+        let crew = made.expect("a runtime that was put together has its workers");
+        Ok(HostRuntime { level, runtime, crew, workers, callables: shared, uncertain: Vec::new() })
+    }
+
+    /// The level that the runtime was built with.
+    pub fn level(&self) -> u32 {
+        self.level
+    }
+
+    /// The workers as they are now, next-level workers first.
+    pub fn workers(&self) -> Vec<WorkerStatus> {
+        let status = |lane: &prewire_platform_host::crew::Lane| {
+            let worker = lane.latest();
+            WorkerStatus {
+                name: lane.name.clone(),
+                id: lane.plan.id,
+                kind: lane.plan.kind,
+                core: lane.core,
+                pid: worker.as_ref().and_then(|worker| worker.pid()),
+                death: worker.and_then(|worker| match worker.stage() {
+                    Stage::Dead(death) => Some(death),
+                    _ => None,
+                }),
+            }
+        };
+        self.crew.lanes().iter().map(status).collect()
+    }
+
+    /// The core of a worker, for tasks directed at it.
+    ///
+    /// # Errors
+    /// If there is no such worker; the error lists those that there are.
+    pub fn worker(&self, kind: CoreKind, id: u32) -> Result<CoreId, HostError> {
+        let of_kind = || self.crew.lanes().iter().filter(|lane| lane.plan.kind == kind);
+        of_kind().find(|lane| lane.plan.id == id).map(|lane| lane.core).ok_or_else(|| {
+            let ids: Vec<String> = of_kind().map(|lane| lane.plan.id.to_string()).collect();
+            let kind = if kind == CoreKind::Cube { "next-level" } else { "sub" };
+            let valid = if ids.is_empty() { "none".to_owned() } else { ids.join(", ") };
+            HostError::UnknownWorker { kind, id, valid }
+        })
+    }
+
+    fn check_open(&self) -> Result<(), HostError> {
+        if !self.crew.is_owner() {
+            return Err(HostError::Forked);
+        }
+        if self.crew.is_closing() { Err(HostError::Closed) } else { Ok(()) }
+    }
+
+    /// Registers a library symbol while the workers run. Each loads it, in the middle of a task if need be.
+    ///
+    /// # Errors
+    /// If it is no library symbol, no worker could run it, or it cannot be loaded here or in any worker; then no worker has it.
+    pub fn register(&mut self, callable: Callable) -> Result<CallableId, HostError> {
+        self.check_open()?;
+        let Callable { name, kind, made_of } = callable;
+        let MadeOf::Symbol { library, symbol } = made_of else { return Err(HostError::TooLate { name }) };
+        if let Some(kind) = missing_kind(kind, self.workers[0], self.workers[1]) {
+            return Err(HostError::NoWorkerFor { callable: name, kind });
+        }
+        // SAFETY: whoever made the callable vouched for the symbol.
+        let kernel = unsafe { library::load(&name, kind, &library, &symbol, None) }?;
+        let digest = library::digest(&library).unwrap_or(0);
+        let id = self.callables.write().unwrap_or_else(|poisoned| poisoned.into_inner()).register(kernel.clone())?;
+        let command = Command::Register {
+            callable: id.0,
+            name: name.clone(),
+            library: library.to_string_lossy().into_owned(),
+            symbol,
+            digest,
+        };
+        let outcomes = self.crew.register(&command);
+        if outcomes.iter().any(|(_, outcome)| outcome.is_err()) {
+            let each = self.say_each(&outcomes);
+            let undone = self.crew.unregister(id.0);
+            self.callables.write().unwrap_or_else(|poisoned| poisoned.into_inner()).unregister(id);
+            if undone.iter().any(|(_, outcome)| outcome.is_err()) {
+                self.uncertain.push(CallableId { kernel: id });
+                return Err(HostError::Uncertain { name, each: self.say_each(&undone) });
+            }
+            return Err(HostError::Registration { name, each });
+        }
+        self.runtime.keep_kernel(id, kernel);
+        Ok(CallableId { kernel: id })
+    }
+
+    fn say_each<E: std::fmt::Display>(&self, outcomes: &[(usize, Result<String, E>)]) -> Vec<String> {
+        let say = |(lane, outcome): &(usize, Result<String, E>)| match outcome {
+            Ok(_) => format!("{}: done", self.crew.lanes()[*lane].name),
+            Err(error) => error.to_string(),
+        };
+        outcomes.iter().map(say).collect()
+    }
+
+    /// Takes a callable out, here and in every worker. False if there is none.
+    ///
+    /// # Errors
+    /// If the runtime is closed, or a worker does not answer.
+    pub fn unregister(&mut self, callable: CallableId) -> Result<bool, HostError> {
+        self.check_open()?;
+        if !self.runtime.unregister(callable.kernel) {
+            return Ok(false);
+        }
+        self.callables.write().unwrap_or_else(|poisoned| poisoned.into_inner()).unregister(callable.kernel);
+        for (_, outcome) in self.crew.unregister(callable.kernel.0) {
+            outcome?;
+        }
+        Ok(true)
+    }
+
+    /// The registered callables.
+    pub fn callables(&self) -> &KernelSet {
+        self.runtime.kernels()
+    }
+
+    /// Asks a worker how it is, through its control channel.
+    ///
+    /// # Errors
+    /// If there is no such worker, or it does not answer in time; then it is ended.
+    pub fn query(&self, kind: CoreKind, id: u32) -> Result<String, HostError> {
+        self.check_open()?;
+        let core = self.worker(kind, id)?;
+        let lane = self.crew.lanes().iter().position(|lane| lane.core == core).expect("a core that exists is a lane");
+        Ok(self.crew.status(lane)?)
+    }
+
+    /// Runs the graph that `orchestration` builds, and returns when no worker touches its memory any more.
+    ///
+    /// # Errors
+    /// As [`Runtime::run`].
+    pub fn run(
+        &mut self,
+        orchestration: impl FnOnce(&mut Run<'_>) -> Result<(), SubmitError>,
+    ) -> Result<Report, Failed> {
+        self.runtime.run(orchestration)
+    }
+
+    /// A shared buffer of zero bytes, which every worker can reach.
+    ///
+    /// # Errors
+    /// If the memory cannot be had or a worker cannot map it.
+    pub fn buffer(&mut self, bytes: u64) -> Result<Buffer, BufferError> {
+        self.runtime.buffer(bytes)
+    }
+
+    /// A shared buffer that holds a copy of `values`.
+    ///
+    /// # Errors
+    /// As [`HostRuntime::buffer`].
+    pub fn buffer_from<T: Element>(&mut self, values: &[T]) -> Result<Buffer, BufferError> {
+        self.runtime.buffer_from(values)
+    }
+
+    /// Copies all of a buffer out.
+    ///
+    /// # Errors
+    /// As [`Runtime::read`].
+    pub fn read<T: Element>(&self, buffer: &Buffer) -> Result<Vec<T>, BufferError> {
+        self.runtime.read(buffer)
+    }
+
+    /// Overwrites all of a buffer.
+    ///
+    /// # Errors
+    /// As [`Runtime::write`].
+    pub fn write<T: Element>(&mut self, buffer: &Buffer, values: &[T]) -> Result<(), BufferError> {
+        self.runtime.write(buffer, values)
+    }
+
+    /// Ends all workers, by force where they do not end by themselves. A second call finds nothing to do.
+    ///
+    /// # Errors
+    /// If a worker had to be killed, or ended with anything but status 0; all such are named.
+    pub fn close(&mut self) -> Result<(), HostError> {
+        self.close_within(CLOSE_PATIENCE)
+    }
+
+    /// The same with another patience before workers are killed.
+    ///
+    /// # Errors
+    /// As [`HostRuntime::close`].
+    pub fn close_within(&mut self, patience: Duration) -> Result<(), HostError> {
+        Ok(self.crew.close(patience)?)
+    }
+}
+
+impl Runtime {
+    /// Puts a kernel where the workers have it.
+    fn keep_kernel(&mut self, id: prewire_runtime_core::id::KernelId, kernel: Kernel) {
+        // The place is free: the same ids were given out by the table that the workers share.
+        let _kept = self.place_kernel(u32::from(id.0), kernel);
+    }
+}

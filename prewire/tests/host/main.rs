@@ -1,0 +1,6 @@
+//! The host runtime: workers as processes and threads behind the engine.
+
+mod rig;
+
+mod basics;
+mod failure;
