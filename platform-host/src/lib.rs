@@ -12,6 +12,7 @@ pub mod memory;
 mod platform;
 pub mod process;
 pub mod shared;
+mod sync;
 pub mod wire;
 pub mod worker;
 

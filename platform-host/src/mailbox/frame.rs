@@ -1,8 +1,8 @@
 //! What lies behind the words: the bytes of a task and of its failure.
 
 use super::{FrameState, SleepWord};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::wire::FRAME_CAPACITY;
-use prewire_runtime_core::sync::{AtomicU32, AtomicU64, Ordering};
 use std::cell::UnsafeCell;
 
 /// Bytes of a failure's text, with the mark that it was cut.

@@ -1,8 +1,9 @@
 //! Models of the mailbox: the words are the ones that ship, the bytes behind them are cells that loom watches.
 
 use super::{FrameState, Phase, SleepWord, sleep_on};
+use crate::sync::{AtomicU32, Ordering};
 use prewire_runtime_core::port::Token;
-use prewire_runtime_core::sync::{Arc, AtomicU32, Ordering, UnsafeCell, spin_hint, thread};
+use prewire_runtime_core::sync::{Arc, UnsafeCell, spin_hint, thread};
 
 fn model(body: impl Fn() + Send + Sync + 'static) {
     #[cfg(loom)]

@@ -4,7 +4,7 @@
 //! something for it publishes that, puts a full fence behind it, and looks at the word. So at least one of them sees the other, and a party that is
 //! awake costs the ringer one load.
 
-use prewire_runtime_core::sync::{AtomicU32, Ordering, fence};
+use crate::sync::{AtomicU32, Ordering, fence};
 #[cfg(not(loom))]
 use rustix::thread::futex;
 use std::time::Duration;
@@ -78,25 +78,27 @@ impl SleepWord {
     }
 }
 
+/// A model has no system to sleep in: who dozes is parked until whoever rang unparks it, so that a lost ring is a deadlock that loom reports.
+#[cfg(loom)]
+#[allow(missing_docs)]
+impl SleepWord {
+    pub fn ring(&self) {
+        let _asleep = self.claim();
+    }
+
+    pub fn doze(&self, _: Option<Duration>) {
+        while self.is_armed() {
+            prewire_runtime_core::sync::thread::park();
+        }
+    }
+}
+
 /// Sleeps on `word` unless `look` finds something behind its being armed. True if it did.
-#[cfg(not(loom))]
 pub fn sleep_on(word: &SleepWord, timeout: Option<Duration>, look: impl FnOnce() -> bool) -> bool {
     word.arm();
     let found = look();
     if !found {
         word.doze(timeout);
-    }
-    word.disarm();
-    found
-}
-
-/// The same in a model, which has no clock: a lost ring is a deadlock that loom reports.
-#[cfg(loom)]
-pub fn sleep_on(word: &SleepWord, _: Option<Duration>, look: impl FnOnce() -> bool) -> bool {
-    word.arm();
-    let found = look();
-    while !found && word.is_armed() {
-        prewire_runtime_core::sync::thread::park();
     }
     word.disarm();
     found

@@ -1,7 +1,7 @@
 //! The state word of a frame.
 
+use crate::sync::{AtomicU64, Ordering};
 use prewire_runtime_core::port::Token;
-use prewire_runtime_core::sync::{AtomicU64, Ordering};
 
 /// Where a frame is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
