@@ -8,17 +8,29 @@ use std::cell::RefCell;
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Why a call gave nothing.
+/// Why a call gave nothing. Boxed, so that a call that gives something costs nothing for it.
 #[derive(Debug)]
-pub(crate) struct Error {
+pub(crate) struct Error(Box<Said>);
+
+/// What an error says.
+#[derive(Debug)]
+pub(crate) struct Said {
     pub(crate) status: prewire_status,
     pub(crate) text: String,
+}
+
+impl std::ops::Deref for Error {
+    type Target = Said;
+
+    fn deref(&self) -> &Said {
+        &self.0
+    }
 }
 
 impl Error {
     #[cold]
     pub(crate) fn new(status: prewire_status, text: impl Into<String>) -> Self {
-        Error { status, text: text.into() }
+        Error(Box::new(Said { status, text: text.into() }))
     }
 
     /// A refusal for an argument.
@@ -67,11 +79,12 @@ pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
 
 #[cold]
 pub(crate) fn remember(error: Error) -> prewire_status {
-    let mut text = error.text.into_bytes();
+    let Said { status, text } = *error.0;
+    let mut text = text.into_bytes();
     text.retain(|byte| *byte != 0);
     let text = CString::new(text).unwrap_or_default();
     LAST.with(|last| last.replace(text));
-    error.status
+    status
 }
 
 /// The text of the last call on this thread that failed: what was wrong, where, the value, and what would be right. Empty if none has. Calls that succeed leave it
@@ -204,7 +217,7 @@ mod tests {
         for (error, number) in errors {
             let said = error.to_string();
             let ours = Error::from(error);
-            assert_eq!((ours.status as u32, ours.text), (number, said));
+            assert_eq!((ours.status as u32, ours.text.as_str()), (number, said.as_str()));
         }
     }
 

@@ -9,7 +9,7 @@ use crate::kernel::prewire_kernel_call;
 use crate::run::prewire_run;
 use crate::status::prewire_status;
 use prewire::{Dependency, KernelContext, Run};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::ptr;
 
@@ -26,7 +26,7 @@ struct RunFrame {
     /// Whether a call uses the run: a kernel that the caller runs while it waits must not.
     busy: Cell<bool>,
     /// Room for explicit dependencies, so that a submit allocates nothing.
-    dependencies: RefCell<Vec<Dependency>>,
+    dependencies: UnsafeCell<Vec<Dependency>>,
 }
 
 /// Explicit dependencies that a run has room for from the beginning.
@@ -39,7 +39,7 @@ pub(crate) fn enter_run<T>(handle: *const prewire_run, run: &mut Run<'_>, body: 
         run: ptr::from_mut(run).cast(),
         outer: RUNS.get(),
         busy: Cell::new(false),
-        dependencies: RefCell::new(Vec::with_capacity(DEPENDENCIES)),
+        dependencies: UnsafeCell::new(Vec::with_capacity(DEPENDENCIES)),
     };
     RUNS.set(&raw const frame);
     let _leave = OnDrop(|| RUNS.set(frame.outer));
@@ -69,7 +69,9 @@ pub(crate) fn with_run<T>(
         let _done = OnDrop(|| frame.busy.set(false));
         // SAFETY: whoever made the frame gave its borrow of the run away until the frame is left, and `busy` says that nobody else uses it.
         let run = unsafe { &mut *frame.run };
-        return body(run, &mut frame.dependencies.borrow_mut());
+        // SAFETY: as above.
+        let dependencies = unsafe { &mut *frame.dependencies.get() };
+        return body(run, dependencies);
     }
 }
 

@@ -176,7 +176,7 @@ mod tests {
     fn text<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
         let error = result.unwrap_err();
         assert_eq!(error.status, prewire_status::BadHandle);
-        error.text
+        error.text.clone()
     }
 
     #[test]

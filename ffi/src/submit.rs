@@ -58,7 +58,22 @@ pub(crate) unsafe fn submit(
         return unsafe { submit_with::<4>(run, dependencies, task, &lists) };
     }
     // SAFETY: as above.
-    unsafe { submit_with::<MAX_TENSORS>(run, dependencies, task, &lists) }
+    unsafe { submit_many(run, dependencies, task, &lists) }
+}
+
+/// Submits a task of many arguments, whose room would lie in the way of the others.
+///
+/// # Safety
+/// As for [`submit_with`].
+#[inline(never)]
+unsafe fn submit_many(
+    run: &mut Run<'_>,
+    dependencies: &mut Vec<Dependency>,
+    task: &prewire_task,
+    lists: &Lists<'_>,
+) -> Result<u64, Error> {
+    // SAFETY: by contract.
+    unsafe { submit_with::<MAX_TENSORS>(run, dependencies, task, lists) }
 }
 
 /// What a task points to.
@@ -101,7 +116,7 @@ fn too_many(count: usize, what: &str, limit: usize) -> Error {
 ///
 /// # Safety
 /// The task's pointers are NULL or point to as much as it says, and it has at most `N` arguments.
-#[inline]
+#[inline(always)]
 unsafe fn submit_with<const N: usize>(
     run: &mut Run<'_>,
     dependencies: &mut Vec<Dependency>,
@@ -128,10 +143,16 @@ unsafe fn submit_with<const N: usize>(
         // SAFETY: by contract.
         return unsafe { allocate(run, task, lists, arguments) };
     }
-    let mut described = match kernels_of(task) {
-        Ok(task) => task.arguments(arguments).scalars(lists.scalars).dependencies(dependencies),
-        Err(error) => return Err(refused(run, error)),
+    let first = task.kernels[0];
+    let named = if task.kind == prewire_task_kind::Vector as u32 && first <= u32::from(u16::MAX) {
+        Task::vector(KernelId(first as u16))
+    } else {
+        match kernels_of(task) {
+            Ok(named) => named,
+            Err(error) => return Err(refused(run, error)),
+        }
     };
+    let mut described = named.arguments(arguments).scalars(lists.scalars).dependencies(dependencies);
     let operand;
     if is_special(task) {
         described = match special(described, task) {
@@ -159,7 +180,7 @@ unsafe fn submit_with<const N: usize>(
 ///
 /// # Safety
 /// The argument's pointers are NULL or point to what they say.
-#[inline]
+#[inline(always)]
 unsafe fn argument_of<'a>(argument: &prewire_argument, number: usize) -> Result<Argument<'a>, Error> {
     // The place is put together only where it is needed: the usual argument costs no text.
     let named = |error: Error| at_argument(&error, number);
@@ -210,7 +231,7 @@ fn name_dependencies(named: &mut Vec<Dependency>, given: &[prewire_dependency]) 
 }
 
 /// The task with its kernels and nothing else.
-#[inline]
+#[inline(never)]
 fn kernels_of<'a>(task: &prewire_task) -> Result<Task<'a>, Error> {
     let [first, second, third] = task.kernels;
     Ok(match task.kind {
@@ -222,7 +243,6 @@ fn kernels_of<'a>(task: &prewire_task) -> Result<Task<'a>, Error> {
     })
 }
 
-#[inline]
 fn kernel(number: u32) -> Result<KernelId, Error> {
     match u16::try_from(number) {
         Ok(number) => Ok(KernelId(number)),

@@ -10,6 +10,7 @@ pub(crate) struct Program {
     compiler: &'static str,
     standard: &'static str,
     extra: Vec<String>,
+    kernels: bool,
 }
 
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
@@ -43,13 +44,19 @@ impl Program {
     /// A program in `tests/c`.
     pub(crate) fn c(name: &'static str) -> Self {
         let source = Path::new(CRATE).join(format!("tests/c/{name}.c"));
-        Program { name, source, compiler: "cc", standard: "c11", extra: Vec::new() }
+        Program { name, source, compiler: "cc", standard: "c11", extra: Vec::new(), kernels: false }
     }
 
     /// A program in `tests/cpp`.
     pub(crate) fn cpp(name: &'static str) -> Self {
         let source = Path::new(CRATE).join(format!("tests/cpp/{name}.cpp"));
-        Program { name, source, compiler: "c++", standard: "c++17", extra: Vec::new() }
+        Program { name, source, compiler: "c++", standard: "c++17", extra: Vec::new(), kernels: false }
+    }
+
+    /// The same with a library of kernels as the second argument.
+    pub(crate) fn kernels(mut self) -> Self {
+        self.kernels = true;
+        self
     }
 
     /// The same with another flag for the compiler.
@@ -61,9 +68,16 @@ impl Program {
     /// Builds the program and runs it with a folder that does not exist as its argument, with the sanitizers and under valgrind.
     pub(crate) fn run(self) {
         let folder = library_folder(&format!("{}{}", self.name, self.extra.concat()));
+        let mut arguments = Vec::new();
+        if self.kernels {
+            let library = folder.join("libkernels.so");
+            let mut compile = self.compile(&folder, &Path::new(CRATE).join("tests/c/kernel_library.c"));
+            self.expect(compile.args(["-shared", "-fPIC", "-lprewire", "-o"]).arg(&library), "by the compiler");
+            arguments.push(library);
+        }
         let sanitized =
             self.build(&folder, "sanitized", &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
-        self.expect(Command::new(&sanitized).arg(folder.join("store-1")), "with the sanitizers");
+        self.expect(Command::new(&sanitized).arg(folder.join("store-1")).args(&arguments), "with the sanitizers");
         let plain = self.build(&folder, "plain", &[]);
         if Command::new("valgrind").arg("--version").output().is_ok() {
             let mut checked = Command::new("valgrind");
@@ -76,32 +90,35 @@ impl Program {
                 "--errors-for-leak-kinds=definite,indirect",
                 "--fair-sched=yes",
             ]);
-            self.expect(checked.arg(&plain).arg(folder.join("store-2")), "under valgrind");
+            self.expect(checked.arg(&plain).arg(folder.join("store-2")).args(&arguments), "under valgrind");
         } else {
             eprintln!("*** there is no valgrind here; {} ran without it", self.name);
-            self.expect(Command::new(&plain).arg(folder.join("store-2")), "as it is");
+            self.expect(Command::new(&plain).arg(folder.join("store-2")).args(&arguments), "as it is");
         }
         std::fs::remove_dir_all(folder).unwrap();
     }
 
     fn build(&self, folder: &Path, suffix: &str, flags: &[&str]) -> PathBuf {
         let program = folder.join(format!("{}-{suffix}", self.name));
+        let mut compile = self.compile(folder, &self.source);
+        compile.args(flags).args(&self.extra).args(["-lprewire", "-o"]).arg(&program);
+        self.expect(&mut compile, "by the compiler");
+        program
+    }
+
+    /// The compiler with what every program needs.
+    fn compile(&self, folder: &Path, source: &Path) -> Command {
         let mut compile = Command::new(self.compiler);
         compile
             .arg(format!("-std={}", self.standard))
             .args(["-O1", "-g", "-pthread", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
-            .args(flags)
-            .args(&self.extra)
             .arg("-I")
             .arg(Path::new(CRATE).join("include"))
-            .arg(&self.source)
+            .arg(source)
             .arg("-L")
             .arg(folder)
-            .arg(format!("-Wl,-rpath,{}", folder.display()))
-            .args(["-lprewire", "-o"])
-            .arg(&program);
-        self.expect(&mut compile, "by the compiler");
-        program
+            .arg(format!("-Wl,-rpath,{}", folder.display()));
+        compile
     }
 
     fn expect(&self, command: &mut Command, how: &str) {

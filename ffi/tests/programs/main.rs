@@ -16,6 +16,11 @@ fn chip_calls() {
 }
 
 #[test]
+fn surface() {
+    Program::c("surface").kernels().run();
+}
+
+#[test]
 fn flush_writer() {
     Program::c("flush_writer").run();
 }
