@@ -107,7 +107,9 @@ impl<P: Platform> Round<'_, P> {
 
     /// Whether a successor may be kept for a core that has just become free: nothing directed waits for it and nobody keeps it free.
     #[inline]
-    pub(crate) fn may_keep_for(&self, place: Place) -> FreedCore {
+    pub(crate) fn may_keep_for(&mut self, place: Place) -> FreedCore {
+        // What ended may have been the core itself.
+        self.learn_availability();
         let tracker = &self.own.tracker;
         let wanted =
             tracker.is_kept_free(place) || tracker.is_unfit_for_any(place) || self.own.directed.waits_for(place);

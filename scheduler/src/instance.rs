@@ -66,6 +66,8 @@ pub(crate) struct Instance {
     pub(crate) kept_most: u32,
     pub(crate) walks: VecDeque<Walk>,
     pub(crate) directed: DirectedTasks,
+    /// Per kind: directed tasks given to idle cores since the queue of single blocks was last served, while it was not empty.
+    pub(crate) directed_streak: [u32; 2],
     /// A MIX task taken from its queue that found no cluster here.
     pub(crate) cluster_task: Option<SlotIndex>,
     /// Per kind: a MIX task was placed while single blocks waited, so they come first.
@@ -139,6 +141,7 @@ impl Instance {
             kept_most: (KEPT_MOST / instances as u32).max(1),
             walks: VecDeque::with_capacity(crate::complete::MOST_WALKS),
             directed: DirectedTasks::new(3 * clusters),
+            directed_streak: [0; 2],
             cluster_task: None,
             singles_first: [false; 2],
             offered: [None; GATES],

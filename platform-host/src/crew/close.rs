@@ -115,13 +115,8 @@ impl Crew {
             let pid = launcher.pid;
             // The closed channel is its sign to leave.
             drop(launcher);
-            loop {
-                match waitpid(Some(pid), WaitOptions::empty()) {
-                    Err(rustix::io::Errno::INTR) => {}
-                    // Somebody else may have reaped it.
-                    Ok(_) | Err(_) => break,
-                }
-            }
+            // Somebody else may have reaped it; only an interruption is tried again.
+            while let Err(rustix::io::Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}
         }
     }
 }

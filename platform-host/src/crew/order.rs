@@ -144,6 +144,12 @@ impl Crew {
 
 impl Sharers for Crew {
     fn shared(&self, buffer: &Arc<SharedBuffer>) -> Result<(), String> {
+        if !self.is_owner() {
+            return Err("this is a forked process; its workers belong to the original".to_owned());
+        }
+        if self.is_closing() {
+            return Err("the runtime is closed".to_owned());
+        }
         let command = Command::Import { buffer: buffer.id, bytes: buffer.memory.bytes() as u64 };
         let remember = |roster: &mut super::Roster| roster.buffers.push(buffer.clone());
         for (_, outcome) in self.announce(remember, &command, &[buffer.memory.fd()]) {
@@ -159,6 +165,9 @@ impl Sharers for Crew {
     }
 
     fn released(&self, buffer: u64) {
+        if !self.is_owner() {
+            return;
+        }
         let mut roster = self.roster.lock().expect(POISON);
         roster.buffers.retain(|known| known.id != buffer);
         for worker in &roster.living {

@@ -235,14 +235,16 @@ impl Crew {
             }
             (text, before)
         };
+        let replaced = !self.is_closing() && (self.has_started() || before == Stage::Ready);
+        // Before the scheduler sees that the worker's task is over, it sees that there is nobody to give the next one to.
+        let again = replaced && self.retire(worker, &text);
         worker.dead.store(true, Ordering::Release);
         self.roster.lock().expect(POISON).living.retain(|living| living.number != worker.number);
         self.events.happened();
         self.board.ring_scheduler();
-        if self.is_closing() || !self.has_started() && before != Stage::Ready {
-            return;
+        if again {
+            self.replace(worker);
         }
-        self.replace(worker, &text);
     }
 
     /// Whether the barrier was passed.
@@ -250,17 +252,20 @@ impl Crew {
         self.lanes.iter().any(|lane| lane.availability.load(Ordering::Acquire) == UP)
     }
 
-    fn replace(self: &Arc<Self>, worker: &Arc<Incarnation>, text: &str) {
+    /// A worker takes no more tasks. True if it is to be replaced.
+    fn retire(&self, worker: &Arc<Incarnation>, text: &str) -> bool {
         let lane = &self.lanes[worker.lane];
         tracing::warn!("{} {text}", lane.name);
         let left = lane.restarts.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
-        if left.is_ok() {
-            self.set_availability(lane, DOWN);
-            match self.embody(worker.lane) {
-                Ok(_) => return,
-                Err(error) => tracing::error!("{} cannot be replaced: {error}", lane.name),
-            }
+        self.set_availability(lane, if left.is_ok() { DOWN } else { GONE });
+        left.is_ok()
+    }
+
+    fn replace(self: &Arc<Self>, worker: &Arc<Incarnation>) {
+        if let Err(error) = self.embody(worker.lane) {
+            let lane = &self.lanes[worker.lane];
+            tracing::error!("{} cannot be replaced: {error}", lane.name);
+            self.set_availability(lane, GONE);
         }
-        self.set_availability(lane, GONE);
     }
 }

@@ -19,7 +19,7 @@ const NAP: Duration = Duration::from_micros(50);
 
 impl KernelServices for WorkerServices<'_> {
     fn is_cancelled(&self, payload: &DispatchPayload) -> bool {
-        self.board.is_over(payload.run) || self.meeting.is_some_and(Meeting::has_failed)
+        self.board.is_over(payload.run)
     }
 
     fn alive(&self, _: &DispatchPayload) {
@@ -43,6 +43,10 @@ impl KernelServices for WorkerServices<'_> {
             Met::SiblingFailed => Err(KernelError::new(KernelError::CANCELLED, "a sibling failed")),
             Met::RunOver => Err(KernelError::new(KernelError::CANCELLED, "the run has ended")),
         }
+    }
+
+    fn sibling_failed(&self, _: &DispatchPayload) -> bool {
+        self.meeting.is_some_and(Meeting::has_failed)
     }
 
     fn send(&self, payload: &DispatchPayload, _: usize, _: u64) -> Result<(), KernelError> {

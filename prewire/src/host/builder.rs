@@ -127,15 +127,19 @@ impl HostBuilder {
     }
 
     /// What every worker of a kind does before it is READY; an error fails the start with its text.
-    pub fn initialise(
+    pub fn initialise(self, kind: CoreKind, body: impl Fn(u32) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        self.initialise_with_end(kind, move |id| body(id).map(|()| || {}))
+    }
+
+    /// The same with what the worker does at its orderly end.
+    pub fn initialise_with_end<E: FnOnce() + 'static>(
         mut self,
         kind: CoreKind,
-        body: impl Fn(u32) -> Result<(), String> + Send + Sync + 'static,
+        body: impl Fn(u32) -> Result<E, String> + Send + Sync + 'static,
     ) -> Self {
         let initialise: Initialise = Arc::new(move |birth| {
-            body(birth.id)?;
-            let nothing: Box<dyn FnOnce()> = Box::new(|| {});
-            Ok(nothing)
+            let end: Box<dyn FnOnce()> = Box::new(body(birth.id)?);
+            Ok(end)
         });
         self.initialise[kind as usize] = Some(InitialiseOf(initialise));
         self

@@ -16,6 +16,7 @@ use prewire_runtime_core::error::SubmitError;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::{Element, Kernel, KernelSet};
 use prewire_runtime_core::waiting::Doorbell;
+use std::mem::ManuallyDrop;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
@@ -45,7 +46,8 @@ pub struct WorkerStatus {
 #[derive(Debug)]
 pub struct HostRuntime {
     level: u32,
-    runtime: Runtime,
+    /// Left as it is in a copy of this process, where its threads do not exist.
+    runtime: ManuallyDrop<Runtime>,
     crew: Arc<Crew>,
     workers: [usize; 2],
     callables: Arc<RwLock<KernelSet>>,
@@ -87,7 +89,14 @@ impl HostRuntime {
             runtime.keep_kernel(id, kernel.clone());
         }
         let crew = made.expect("a runtime that was put together has its workers");
-        Ok(HostRuntime { level, runtime, crew, workers, callables: shared, uncertain: Vec::new() })
+        Ok(HostRuntime {
+            level,
+            runtime: ManuallyDrop::new(runtime),
+            crew,
+            workers,
+            callables: shared,
+            uncertain: Vec::new(),
+        })
     }
 
     /// The level that the runtime was built with.
@@ -269,6 +278,15 @@ impl HostRuntime {
     /// As [`HostRuntime::close`].
     pub fn close_within(&mut self, patience: Duration) -> Result<(), HostError> {
         Ok(self.crew.close(patience)?)
+    }
+}
+
+impl Drop for HostRuntime {
+    fn drop(&mut self) {
+        if self.crew.is_owner() {
+            // SAFETY: dropped once, here.
+            unsafe { ManuallyDrop::drop(&mut self.runtime) };
+        }
     }
 }
 

@@ -68,7 +68,7 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.shared.discard(self.address);
+        self.shared.discard(self.address, self.bytes.max(1));
     }
 }
 
@@ -78,6 +78,7 @@ impl Runtime {
     /// # Errors
     /// If the memory cannot be had.
     pub fn buffer(&mut self, bytes: u64) -> Result<Buffer, BufferError> {
+        self.forget_dropped();
         let address = self.shared().memory.allocate(bytes.max(1))?;
         let id = self.orchestrator_mut().register_external(address, bytes.max(1));
         Ok(Buffer { shared: self.shared().clone(), address, bytes, id })

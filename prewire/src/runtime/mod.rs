@@ -1,5 +1,6 @@
 //! The assembly: a chip, its memory, an orchestrator, scheduler instances with their threads, and the runs that go through them.
 
+mod assemble;
 mod buffer;
 mod builder;
 mod caller;
@@ -17,12 +18,12 @@ mod staging;
 mod supervisor;
 mod virtual_caller;
 
+pub(crate) use assemble::Equipment;
 pub use buffer::{Buffer, BufferError};
 pub use builder::{BuildError, Builder};
 pub use chip::Chip;
 pub use environment::SettingError;
 pub use kernel::{Kernel, RegisterError};
-pub(crate) use lifecycle::Equipment;
 pub use lifecycle::{Failed, Runtime};
 pub use report::{Report, RingPeaks};
 pub use run::Run;

@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     awaited: CachePadded<AtomicBool>,
     /// Buffers dropped while a late kernel may still use them.
     discarded: Mutex<Vec<u64>>,
+    /// Registered memory whose buffer was dropped: address and bytes. The orchestrator forgets it when no run is on.
+    dropped: Mutex<Vec<(u64, u64)>>,
     /// What a late kernel keeps busy, if one does.
     busy: Mutex<Option<String>>,
 }
@@ -54,6 +56,7 @@ impl Shared {
             closing: AtomicBool::new(false),
             awaited: CachePadded::new(AtomicBool::new(false)),
             discarded: Mutex::new(Vec::new()),
+            dropped: Mutex::new(Vec::new()),
             busy: Mutex::new(None),
         }
     }
@@ -120,8 +123,15 @@ impl Shared {
         self.busy.lock().expect(POISON).clone()
     }
 
+    /// Calls `each` with the address and the bytes of every buffer dropped since.
+    pub(super) fn take_dropped(&self, mut each: impl FnMut(u64, u64)) {
+        let dropped = std::mem::take(&mut *self.dropped.lock().expect(POISON));
+        dropped.into_iter().for_each(|(address, bytes)| each(address, bytes));
+    }
+
     /// Frees a buffer's memory, or keeps it until the late kernel that may use it has ended.
-    pub(super) fn discard(&self, address: u64) {
+    pub(super) fn discard(&self, address: u64, bytes: u64) {
+        self.dropped.lock().expect(POISON).push((address, bytes));
         if self.still_busy().is_some() || self.is_running() {
             self.discarded.lock().expect(POISON).push(address);
         } else {

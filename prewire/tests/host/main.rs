@@ -3,4 +3,10 @@
 mod rig;
 
 mod basics;
+mod data;
+mod death;
 mod failure;
+mod order;
+mod recursion;
+mod room;
+mod start;

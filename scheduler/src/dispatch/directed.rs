@@ -10,6 +10,9 @@ use prewire_runtime_core::slot::{Ordinal, SlotTable};
 use prewire_runtime_core::sync::Ordering;
 use std::collections::VecDeque;
 
+/// So many directed tasks are given to idle cores of a kind before one that any such core may run.
+const DIRECTED_MOST: u32 = 8;
+
 /// Directed tasks of one instance's cores that no core has taken yet.
 #[derive(Debug)]
 pub(crate) struct DirectedTasks {
@@ -113,6 +116,7 @@ impl<P: Platform> Round<'_, P> {
             let work = Work { slot: index, block, part: Self::only_part(body.parts) };
             self.group.gangs.served(place.kind());
             if idle {
+                self.own.directed_streak[place.kind() as usize] += 1;
                 self.run_on(place, work, false);
             } else {
                 self.preload_on(place, work);
@@ -126,10 +130,19 @@ impl<P: Platform> Round<'_, P> {
         if self.own.tracker.is_kept_free(place) {
             return false;
         }
-        self.own.tracker.is_able(place)
-            || self.platform.can_preload()
-                && self.own.ports[place.index()].in_flight.can_preload()
-                && !self.gang_waits()
+        if self.own.tracker.is_able(place) {
+            return !self.others_have_their_turn(place);
+        }
+        self.platform.can_preload() && self.own.ports[place.index()].in_flight.can_preload() && !self.gang_waits()
+    }
+
+    /// Whether a task that any core may run is next on this one: so many directed ones may go ahead of it. It is taken in the same step.
+    fn others_have_their_turn(&self, place: Place) -> bool {
+        let kind = place.kind();
+        self.own.directed_streak[kind as usize] >= DIRECTED_MOST
+            && !self.own.tracker.is_unfit_for_any(place)
+            && !self.graph.queue(Self::queue_of(kind)).is_empty()
+            && !cfg!(prewire_mutation = "directed_tasks_without_end")
     }
 
     /// Whether tasks were directed at this instance's cores that it has not looked at, or a core has room for one that waits here. A core may have got

@@ -18,6 +18,7 @@ impl<P: Platform> Round<'_, P> {
         let waiting = queue.len();
         if waiting == 0 {
             self.own.singles_first[kind as usize] = false;
+            self.own.directed_streak[kind as usize] = 0;
             return false;
         }
         let free = self.own.tracker.free_cores(kind);
@@ -34,6 +35,7 @@ impl<P: Platform> Round<'_, P> {
         self.own.kept = 0;
         if count > 0 {
             self.group.gangs.served(kind);
+            self.own.directed_streak[kind as usize] = 0;
             self.own.singles_first[kind as usize] = false;
             // Where a block ends before its dispatch returns, one core could do everything. It stays warm for a batch; then the next one has its turn.
             let warm = &mut self.own.warm[kind as usize];
