@@ -79,6 +79,10 @@ int main(int count, char **arguments)
     dimension.chunk = 4;
     settings.device = 7;
     EXPECT_TEXT(PREWIRE_STATUS_FLUSH_INVALID_CONFIG, "device", prewire_flush_create_folder(&array, 1, &settings, arguments[1], &writer));
+    /* No CUDA device is built in; the process goes on with the host's cores. */
+    settings.device = PREWIRE_FLUSH_DEVICE_CUDA;
+    EXPECT_TEXT(PREWIRE_STATUS_FLUSH_DEVICE_UNAVAILABLE, "cuda", prewire_flush_create_folder(&array, 1, &settings, arguments[1], &writer));
+    HOLDS(writer == NULL);
     settings.device = PREWIRE_FLUSH_DEVICE_CPU;
     settings.memory_budget_bytes = 16;
     EXPECT_TEXT(PREWIRE_STATUS_FLUSH_OUT_OF_MEMORY, "largest", prewire_flush_create_folder(&array, 1, &settings, arguments[1], &writer));

@@ -53,6 +53,13 @@ impl Program {
         Program { name, source, compiler: "c++", standard: "c++17", extra: Vec::new(), kernels: false }
     }
 
+    /// A program in C++ that is in no file.
+    pub(crate) fn text(name: &'static str, text: &str) -> Self {
+        let source = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.cpp", std::process::id()));
+        std::fs::write(&source, text).unwrap();
+        Program { name, source, ..Program::cpp(name) }
+    }
+
     /// The same with a library of kernels as the second argument.
     pub(crate) fn kernels(mut self) -> Self {
         self.kernels = true;

@@ -3,7 +3,8 @@
 
 mod build;
 
-use build::{Program, header};
+use build::{Program, header, library};
+use std::process::Command;
 
 #[test]
 fn misuse() {
@@ -50,6 +51,18 @@ fn results() {
     Program::cpp("results").flag("-fno-exceptions").run();
 }
 
+/// The README's example in C++ is built and run like any other.
+#[test]
+fn readme() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let example = readme.split("```cpp\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let (includes, body): (Vec<_>, Vec<_>) = example.lines().partition(|line| line.starts_with("#include"));
+    let checks = "    return report.counts().tasks == 4 && buffer.read<float>()[1023] == 9.0F ? 0 : 1;\n";
+    let main =
+        format!("int main()\n{{\n    const std::vector<float> values(1024, -3.0F);\n{}\n{checks}}}\n", body.join("\n"));
+    Program::text("readme", &format!("{}\n{main}", includes.join("\n"))).run();
+}
+
 /// No function of the header is left out by the program that misuses them.
 #[test]
 fn every_function_is_misused() {
@@ -65,4 +78,35 @@ fn every_function_is_misused() {
         assert!(source.contains(&format!("{function}(")), "{function} is not misused");
     }
     assert!(seen > 50, "{seen} functions were found in the header");
+}
+
+/// What a tool of binutils, which come with the compiler, says of the library.
+fn told(tool: &str, flags: &[&str]) -> String {
+    let output = Command::new(tool).args(flags).arg(library()).output().unwrap();
+    assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Nothing but the functions of the header comes out of the shared library, all of them do, and it needs no library beyond the system's.
+#[test]
+fn the_library_exports_what_the_header_declares() {
+    let symbols = told("nm", &["--dynamic", "--defined-only", "--format=posix"]);
+    let exported: Vec<&str> = symbols.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(exported.iter().all(|name| name.starts_with("prewire_")), "{exported:?}");
+    let header = header();
+    for name in &exported {
+        assert!(header.contains(&format!("{name}(")), "{name} is not declared");
+    }
+    let version = exported.iter().filter(|name| **name == "prewire_abi_version").count();
+    assert!(version == 1 && exported.len() > 50, "{exported:?}");
+
+    let dynamic = told("readelf", &["--dynamic"]);
+    let named = |kind: &str| -> Vec<String> {
+        let lines = dynamic.lines().filter(|line| line.contains(kind));
+        lines.filter_map(|line| Some(line.split_once('[')?.1.trim_end_matches(']').to_owned())).collect()
+    };
+    let system = ["libc.so", "libm.so", "libgcc_s.so", "libdl.so", "libpthread.so", "librt.so", "ld-linux"];
+    let foreign = |name: &&String| !system.iter().any(|known| name.starts_with(known));
+    assert_eq!(named("(NEEDED)").iter().filter(foreign).count(), 0, "{dynamic}");
+    assert_eq!(named("(SONAME)"), [format!("libprewire.so.{}", prewire_ffi::version::PREWIRE_ABI_VERSION)]);
 }

@@ -346,7 +346,7 @@ fn explicit_dependencies_are_never_cut_short() {
     assert!((0..64).all(|number| rig.read(&sums, number) == 64 * 65 / 2));
 }
 
-/// Claims CHIP-031 (a null list is refused by the C API; here a later list replaces an earlier one, so that an empty one clears it).
+/// Claims CHIP-031 (a null list is refused by the C library, in ffi/tests/c/chip_calls.c; here a later list replaces an earlier one, so that an empty one clears it).
 #[test]
 fn explicit_dependencies_name_tasks_of_the_run() {
     let mut rig = Rig::new(small());

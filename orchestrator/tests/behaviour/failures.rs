@@ -83,7 +83,7 @@ fn an_overwritten_output_is_good_again() {
 
 /// A predicate's operand is a dependency by itself, and a later writer of it waits.
 ///
-/// Claims CHIP-116 (in Rust a predicate has an operand; one without is the C API's to refuse).
+/// Claims CHIP-116 (in Rust a predicate has an operand; one without is refused by the C library, in ffi/tests/c/chip_calls.c).
 #[test]
 fn the_operand_of_a_predicate_is_an_input() {
     let mut rig = Rig::new(recorded());

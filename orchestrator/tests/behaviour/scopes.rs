@@ -230,8 +230,8 @@ fn a_scope_holds_as_many_tasks_as_its_window_and_as_few_as_none() {
 
 /// An allocation is complete when its call returns, holds up no task behind it, and keeps its bytes until its scope is closed and its last user done.
 ///
-/// Claims CHIP-113 (an argument that is no output, and a scalar, cannot be said in Rust: they are the C API's to refuse. That no core is used is seen
-/// in the whole runtime).
+/// Claims CHIP-113 (an argument that is no output, and a scalar, cannot be said in Rust: they are the C library's to refuse, in
+/// ffi/tests/c/chip_calls.c. That no core is used is seen in the whole runtime).
 #[test]
 fn an_allocation_pins_no_task() {
     let mut rig = Rig::new(OrchestratorConfig { window: [16; 4], heap_bytes: [8192; 4], ..small() });
