@@ -125,6 +125,30 @@ int main(int count, char **arguments)
     OK(prewire_flush_create_folder(&array, 1, &settings, arguments[1], &writer));
     OK(prewire_flush_destroy(writer));
 
+    /* Two arrays of one writer: one is not left in the middle of an epoch. */
+    prewire_flush_array both[] = {array, array};
+    const char *const places[] = {"one", "two"};
+    char folder[4096];
+    HOLDS(snprintf(folder, sizeof folder, "%s-both", arguments[1]) < (int)sizeof folder);
+    settings.overwrite = 0;
+    EXPECT_TEXT(PREWIRE_STATUS_FLUSH_INVALID_CONFIG, "name", prewire_flush_create_folder(both, 2, &settings, folder, &writer));
+    for (int i = 0; i < 2; i++) {
+        both[i].name = places[i];
+    }
+    OK(prewire_flush_create_folder(both, 2, &settings, folder, &writer));
+    OK(prewire_flush_append(writer, 0, data, 3, &consumed));
+    EXPECT_TEXT(PREWIRE_STATUS_FLUSH_NOT_FLUSHABLE, "short of an epoch", prewire_flush_append(writer, 1, data, 4, &consumed));
+    HOLDS(consumed == 0);
+    OK(prewire_flush_append(writer, 0, data, 1, &consumed));
+    OK(prewire_flush_append(writer, 1, data, 4, &consumed));
+    EXPECT_TEXT(PREWIRE_STATUS_FLUSH_INVALID_INPUT, "one array", prewire_flush_set_attribute(writer, "", "key", "1"));
+    OK(prewire_flush_flush(writer));
+    OK(prewire_flush_close(writer));
+    uint64_t elements = 0;
+    OK(prewire_flush_cursor(writer, 1, &elements));
+    HOLDS(elements == 4);
+    OK(prewire_flush_destroy(writer));
+
     /* Two threads at once: the second is told, and nothing is lost. */
     struct shared shared;
     HOLDS(pthread_barrier_init(&shared.in_open, NULL, 2) == 0 && pthread_barrier_init(&shared.tried, NULL, 2) == 0);

@@ -2,6 +2,7 @@
 //! where there is one. Each test is named after its program, whose comments say which rows it claims.
 
 mod build;
+mod layout;
 
 use build::{Program, header, library};
 use std::process::Command;
@@ -49,6 +50,19 @@ fn wrapper() {
 #[test]
 fn results() {
     Program::cpp("results").flag("-fno-exceptions").run();
+}
+
+/// The header lays out every structure as Rust does: the C compiler asserts what Rust says of each field.
+#[test]
+fn layout() {
+    let program = layout::program();
+    let header = header();
+    let structures = layout::structures(&header);
+    assert!(structures.len() >= 24, "{structures:?}");
+    for name in structures {
+        assert!(program.contains(&format!("sizeof({name})")), "{name} is not looked at");
+    }
+    Program::text("layout", &program).run();
 }
 
 /// The README's example in C++ is built and run like any other.

@@ -3,9 +3,7 @@
 use crate::data::shared;
 use crate::rig::{get, hold, host, set, task_words, wait_until, words};
 use prewire::host::{self, Callable, HostRuntime};
-use prewire::{
-    Argument, CoreKind, Dependency, Failed, KernelError, KernelFailure, Placement, RunError, Tensor,
-};
+use prewire::{Argument, CoreKind, Dependency, Failed, KernelError, KernelFailure, Placement, RunError, Tensor};
 use std::sync::atomic::Ordering;
 
 fn first_of(failed: &Failed) -> &KernelFailure {
