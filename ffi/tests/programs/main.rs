@@ -18,6 +18,11 @@ fn chip_calls() {
 }
 
 #[test]
+fn race() {
+    Program::c("race").run();
+}
+
+#[test]
 fn surface() {
     Program::c("surface").kernels().run();
 }
