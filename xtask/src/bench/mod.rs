@@ -18,6 +18,7 @@ Builds the benchmarks of the package prewire, with link-time optimisation, and r
 `cargo xtask bench -- --help` tells what they take.
 
     NAME...       only these benchmarks, of whichever package   [default: all of prewire]
+    --host        only the benchmark of host workers: round trips, cost per task over 1 to 8 workers, idle processors
     --peers DIR   build the peers in DIR by make and run them and ours in turn on the same four shapes; prints one table
     --rounds N    rounds with the peers: in each, everything runs once on each shape   [default: 5]
     --reps N      repetitions in each round                                            [default: 3]
@@ -52,6 +53,7 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
                 with_peers = true;
                 plan.folder = arguments.value()?.into();
             }
+            Long("host") => names.push("host".to_owned()),
             Long("rounds") => plan.rounds = arguments.value()?.parse()?,
             Long("reps") => plan.repetitions = arguments.value()?.parse()?,
             Long("threads") => plan.threads = arguments.value()?.parse()?,
