@@ -4,6 +4,7 @@
 mod arguments;
 mod dependencies;
 mod failures;
+mod release_order;
 mod rig;
 mod rings;
 mod scopes;

@@ -1,0 +1,9 @@
+//! The host runtime against what is written down about it: dependencies by bytes, scopes and heaps, groups, buffers, arguments, mailboxes.
+
+#[path = "../host/rig.rs"]
+#[allow(dead_code, reason = "it is shared with another test binary")]
+mod rig;
+
+mod scope_heap;
+mod stage;
+mod tensormap;
