@@ -76,6 +76,9 @@ impl Orchestrator {
         accesses: &[Access],
         blocking: &mut dyn Blocking,
     ) -> Result<(), SubmitError> {
+        if self.is_gated() {
+            self.pass_gate(blocking)?;
+        }
         let mut waiting = Waiting::new();
         if self.pieces_joined {
             self.wait_for_all(&mut waiting, blocking)?;
@@ -121,7 +124,7 @@ impl Orchestrator {
 
     #[cold]
     fn data_lost(&mut self, cause: Ordinal) -> SubmitError {
-        match self.graph.run.failure(cause) {
+        match self.state().failure(cause) {
             Some(failure) => SubmitError::DataLost(failure),
             None => {
                 let text =

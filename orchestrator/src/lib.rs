@@ -9,6 +9,7 @@ mod config;
 mod creators;
 mod edge_set;
 mod external;
+mod gate;
 mod index;
 mod lifecycle;
 mod log;
@@ -22,6 +23,7 @@ mod verdict;
 mod waiting;
 
 pub use config::OrchestratorConfig;
+pub use gate::RunSpan;
 pub use index::Hazards;
 pub use log::{EdgeLog, EdgeOrigin, LoggedEdge, LoggedTask, TaskKind};
 pub use orchestrator::Orchestrator;

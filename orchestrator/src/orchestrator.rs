@@ -4,6 +4,7 @@ use crate::config::OrchestratorConfig;
 use crate::creators::Creators;
 use crate::edge_set::EdgeSet;
 use crate::external::External;
+use crate::gate::{Gate, RunSpan};
 use crate::index::{Index, IndexOptions};
 use crate::log::EdgeLog;
 use crate::report::OrchestratorReport;
@@ -16,6 +17,7 @@ use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::{BufferId, RING_COUNT, RingIndex, SlotIndex, TaskId};
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::memory::{DeviceMemory, OutOfMemory};
+use prewire_runtime_core::run::{RUNS_MOST, RunState};
 use prewire_runtime_core::slot::Ordinal;
 use prewire_runtime_core::task::{HEAP_ALIGNMENT_BYTES, MAX_SCOPE_DEPTH};
 use std::cell::Cell;
@@ -26,7 +28,7 @@ use std::sync::Arc;
 /// Says what a task that an access waits for is doing, beyond what the graph knows: `Some("running on AIV_3")`.
 pub(crate) type Describe = dyn Fn(SlotIndex, TaskId) -> Option<String> + Send;
 
-/// Builds the graph of one run after the other.
+/// Builds the graph of one run after the other. A run may be built while earlier ones are not over.
 ///
 /// It belongs to one thread at a time; it may be sent to another, but not shared.
 pub struct Orchestrator {
@@ -40,6 +42,11 @@ pub struct Orchestrator {
     /// Whether blocks that wait for one another can run at the same time.
     pub(crate) concurrency: bool,
     pub(crate) rings: Rings,
+    /// The place of the present run among those in flight.
+    pub(crate) place: usize,
+    pub(crate) gate: Gate,
+    /// Earlier runs of which tasks may be left, oldest first.
+    pub(crate) spans: Vec<RunSpan>,
     /// The ring of the innermost scope.
     pub(crate) ring: RingIndex,
     pub(crate) scopes: Scopes,
@@ -128,6 +135,9 @@ impl Orchestrator {
             kernels: Arc::default(),
             concurrency: true,
             rings: Rings(rings),
+            place: 0,
+            gate: Gate::Open,
+            spans: Vec::with_capacity(RUNS_MOST),
             ring: RingIndex::of_depth(0),
             scopes: Scopes::new(),
             index,
@@ -241,19 +251,25 @@ impl Orchestrator {
         ring.has(task).then(|| ring.slot_of_id(task))
     }
 
+    /// The state of the present run.
+    #[inline]
+    pub(crate) fn state(&self) -> &RunState {
+        self.graph.run.at(self.place)
+    }
+
     pub(crate) fn publish_submitted(&self) {
-        self.graph.run.publish_submitted(self.tasks + self.joins);
+        self.state().publish_submitted(self.tasks + self.joins);
     }
 
     /// The run's fatal, if it has ended.
     #[inline]
     pub(crate) fn check_run(&self) -> Result<(), SubmitError> {
-        if self.graph.run.is_cancelled() { Err(self.run_fatal()) } else { Ok(()) }
+        if self.state().is_cancelled() { Err(self.run_fatal()) } else { Ok(()) }
     }
 
     #[cold]
     pub(crate) fn run_fatal(&self) -> SubmitError {
-        let fatal = self.graph.run.fatal();
+        let fatal = self.state().fatal();
         SubmitError::Fatal(fatal.unwrap_or_else(|| Fatal::Explicit { text: "the run has ended".to_owned() }))
     }
 
@@ -270,7 +286,7 @@ impl Orchestrator {
     /// Ends the run, wakes everybody, and returns the run's first fatal.
     #[cold]
     pub(crate) fn latch(&mut self, fatal: Fatal) -> SubmitError {
-        self.graph.run.latch(fatal);
+        self.state().latch(fatal);
         self.graph.bells.ring_all();
         self.run_fatal()
     }

@@ -1,7 +1,7 @@
 //! Taking back what finished tasks had, in the order of submission.
 
 use crate::Orchestrator;
-use prewire_runtime_core::id::{BufferId, RING_COUNT};
+use prewire_runtime_core::id::{BufferId, RING_COUNT, RingIndex};
 use prewire_runtime_core::slot::NO_CAUSE;
 
 /// Tasks taken back with each submit, at most: more than one, so that a backlog shrinks.
@@ -56,17 +56,25 @@ impl Orchestrator {
     fn reclaim_oldest(&mut self, number: usize) -> bool {
         let ring = &mut self.rings.0[number];
         let Some(slot) = ring.oldest_not_kept() else { return false };
+        let (tail, first_of_run) = (ring.tail(), ring.first_of_run());
         let place = self.graph.slots.get(slot);
         if !place.is_free() {
-            return false;
+            if self.spans.is_empty() || !self.is_gone(RingIndex(number as u8), false, tail) {
+                return false;
+            }
+            // SAFETY: nobody touches the tasks of an ended run.
+            unsafe { self.graph.slots.get(slot).abandon() };
         }
+        let place = self.graph.slots.get(slot);
+        let ring = &mut self.rings.0[number];
         // SAFETY: the slot is not reclaimed, and only this thread does that.
         let body = unsafe { place.body() };
         let cause = place.cause();
         let failed = if cause == NO_CAUSE {
             None
         } else {
-            if !cfg!(prewire_mutation = "failed_ids_forgotten") {
+            // What of an earlier run failed is known nowhere any more.
+            if tail >= first_of_run && !cfg!(prewire_mutation = "failed_ids_forgotten") {
                 self.failed.insert(body.id, cause);
             }
             Some(cause)
@@ -82,11 +90,16 @@ impl Orchestrator {
     /// Takes back the allocations that nobody uses any more and no open scope keeps, in their order. True if there were any.
     pub(crate) fn reclaim_allocations(&mut self, number: usize) -> bool {
         let mut any = false;
-        let ring = &mut self.rings.0[number];
-        while let Some(slot) = ring.allocations.oldest_not_kept()
-            && self.graph.slots.get(slot).is_free()
-        {
-            ring.allocations.leave_oldest();
+        while let Some(slot) = self.rings.0[number].allocations.oldest_not_kept() {
+            if !self.graph.slots.get(slot).is_free() {
+                let tail = self.rings.0[number].allocations.tail();
+                if self.spans.is_empty() || !self.is_gone(RingIndex(number as u8), true, tail) {
+                    break;
+                }
+                // SAFETY: nobody touches the tasks of an ended run.
+                unsafe { self.graph.slots.get(slot).abandon() };
+            }
+            self.rings.0[number].allocations.leave_oldest();
             any = true;
         }
         if any {

@@ -1,6 +1,7 @@
 //! Waiting for room, for data, or for tasks to end: reclaim, try, give a verdict, let others work.
 
 use crate::Orchestrator;
+use crate::rings::Ring;
 use crate::submit::Shortage;
 use prewire_runtime_core::error::SubmitError;
 use prewire_runtime_core::graph::Queue;
@@ -154,17 +155,21 @@ impl Orchestrator {
         blocking: &mut dyn Blocking,
     ) -> Result<(), SubmitError> {
         self.publish_submitted();
-        let (graph, rings) = (&self.graph, &self.rings);
+        let (graph, rings, state) = (&self.graph, &self.rings, self.state());
         let epoch = graph.epoch();
         waiting.begin_round(epoch, blocking);
+        // What ended runs left behind can be had without anybody's ending it.
+        let left = |ring: &Ring| {
+            !self.spans.is_empty() && ring.oldest_not_kept().is_some() && self.is_gone(ring.index(), false, ring.tail())
+        };
         let room = || {
             rings.0.iter().any(|ring| {
                 let oldest = [ring.oldest_not_kept(), ring.allocations.oldest_not_kept()];
-                oldest.into_iter().flatten().any(|slot| graph.slots.get(slot).is_free())
+                oldest.into_iter().flatten().any(|slot| graph.slots.get(slot).is_free()) || left(ring)
             })
         };
         let mut look = || {
-            graph.run.is_cancelled()
+            state.is_cancelled()
                 || match awaited {
                     Awaited::End(slot) => graph.slots.get(slot).consumers.ending().is_some(),
                     Awaited::Room => room(),
@@ -189,7 +194,8 @@ impl Orchestrator {
     fn is_hopeless(&self, waiting: &mut Waiting, blocking: &dyn Blocking) -> bool {
         let epoch = self.graph.epoch();
         let now = blocking.now_ns();
-        if epoch != waiting.epoch || self.is_busy() {
+        // A run at its gate waits for those before it, whose own hopes are others' concern.
+        if epoch != waiting.epoch || self.is_busy() || (self.is_gated() && !self.state().gate.is_open()) {
             waiting.epoch = epoch;
             waiting.moved_ns = now;
         }

@@ -118,7 +118,7 @@ impl Stepped {
     }
 
     fn end(&mut self) {
-        self.group.end_run();
+        self.group.end_run(&|_| true);
         self.orchestrator.after_run();
     }
 }

@@ -9,7 +9,7 @@ use crate::edge::{EdgeBody, EdgeTable};
 use crate::id::{CoreId, EdgeIndex, SlotIndex};
 use crate::inbox::Inbox;
 use crate::ready::ReadyRing;
-use crate::run::RunState;
+use crate::run::Runs;
 use crate::slot::{NO_CAUSE, Shape, Slot, SlotTable, TaskFlags};
 use crate::sync::{AtomicU64, CachePadded, Ordering, fence_behind_rmw};
 use crate::waiting::{Bells, Doorbell};
@@ -88,8 +88,8 @@ pub struct Graph {
     pub edges: EdgeTable,
     /// The arguments.
     pub arguments: ArgumentArena,
-    /// The run.
-    pub run: RunState,
+    /// The runs; taken for one, the head.
+    pub run: Runs,
     /// The bells: one per scheduler instance, and the orchestrator's behind them.
     pub bells: Bells,
     /// One per scheduler instance.
@@ -126,7 +126,7 @@ impl Graph {
             slots: SlotTable::new(sizes.slots),
             edges: EdgeTable::new(sizes.edges),
             arguments: ArgumentArena::new(sizes.argument_units),
-            run: RunState::default(),
+            run: Runs::default(),
             bells: Bells::with_doorbell(sizes.instances + 1, doorbell),
             progress: (0..sizes.instances).map(|_| CachePadded::new(Progress::default())).collect(),
             queues: std::array::from_fn(|_| ReadyRing::new(sizes.slots)),
@@ -244,7 +244,7 @@ impl Graph {
         self.progress.iter().map(|progress| progress.epoch.load(Ordering::Acquire)).fold(0, u64::wrapping_add)
     }
 
-    /// Takes everything out of every queue and inbox, for the start of a run. Only between runs.
+    /// Takes everything out of every queue and inbox. Only when no scheduler steps, and before the tasks in them are taken back.
     pub fn clear_queues(&self) {
         for queue in &self.queues {
             while queue.pop().is_some() {}

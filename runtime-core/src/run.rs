@@ -1,9 +1,11 @@
-//! A run's state that every party looks at: whether it is cancelled and why, what failed, how much there is to do.
+//! The state of each run that every party looks at: whether it is cancelled and why, what failed, how much there is to do. One run at a time has tasks in
+//! queues and on cores, the head; others may be built behind it and wait at their gates.
 
 use crate::error::{Fatal, KernelFailure};
+use crate::gate::RunGate;
 use crate::kernel::KernelError;
 use crate::slot::{NO_CAUSE, Ordinal};
-use crate::sync::{AtomicBool, AtomicU64, CachePadded, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, CachePadded, Mutex, Ordering};
 use std::collections::BTreeMap;
 
 /// The cancellation word and what belongs to it.
@@ -14,6 +16,10 @@ use std::collections::BTreeMap;
 pub struct RunState {
     word: CachePadded<AtomicU64>,
     orchestration_done: AtomicBool,
+    /// The last run in this place that nothing touches any more.
+    ended: AtomicU32,
+    /// What the run's roots wait for.
+    pub gate: RunGate,
     submitted: CachePadded<AtomicU64>,
     record: Mutex<Record>,
 }
@@ -30,21 +36,90 @@ impl Default for RunState {
         RunState {
             word: CachePadded::new(AtomicU64::new(0)),
             orchestration_done: AtomicBool::new(false),
+            ended: AtomicU32::new(0),
+            gate: RunGate::default(),
             submitted: CachePadded::new(AtomicU64::new(0)),
             record: Mutex::new(Record::default()),
         }
     }
 }
 
+/// Runs that may be accepted and not over at one time.
+pub const RUNS_MOST: usize = 8;
+
+/// The states of the runs that are accepted and not over, each in a place of its own. Taken for one run, this is the head's.
+#[derive(Debug)]
+pub struct Runs {
+    head: CachePadded<AtomicUsize>,
+    states: [RunState; RUNS_MOST],
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Runs { head: CachePadded::new(AtomicUsize::new(0)), states: std::array::from_fn(|_| RunState::default()) }
+    }
+}
+
+impl std::ops::Deref for Runs {
+    type Target = RunState;
+
+    #[inline]
+    fn deref(&self) -> &RunState {
+        self.at(self.head())
+    }
+}
+
+impl Runs {
+    /// The place of the head.
+    #[inline]
+    pub fn head(&self) -> usize {
+        self.head.load(Ordering::Relaxed)
+    }
+
+    /// Makes the run in a place the head. Only when no scheduler steps.
+    pub fn set_head(&self, place: usize) {
+        self.head.store(place, Ordering::Relaxed);
+    }
+
+    /// The state of the run in a place.
+    #[inline]
+    pub fn at(&self, place: usize) -> &RunState {
+        &self.states[place % RUNS_MOST]
+    }
+
+    /// Where a run that has begun and is not over has its state.
+    pub fn place_of(&self, run: u32) -> Option<usize> {
+        self.states.iter().position(|state| state.run() == run)
+    }
+}
+
 const POISON: &str = "no code panics while it holds a run's record";
 
 impl RunState {
-    /// Begins run `run`. Only between runs, when no party looks.
+    /// Begins run `run`, with an open gate. Only when no party looks.
     pub fn begin(&self, run: u32) {
-        *self.record.lock().expect(POISON) = Record::default();
+        self.begin_at_gate(run, true);
+    }
+
+    /// Begins run `run`, whose roots wait at its gate unless that is `open`. Only when no party looks at this place.
+    pub fn begin_at_gate(&self, run: u32, open: bool) {
+        self.gate.begin(open);
+        // The lock keeps a late cause of the run before away until the word is this one's.
+        let mut record = self.record.lock().expect(POISON);
+        *record = Record::default();
         self.orchestration_done.store(false, Ordering::Relaxed);
         self.submitted.store(0, Ordering::Relaxed);
         self.word.store((run as u64) << 32, Ordering::Release);
+    }
+
+    /// Says that nothing touches the run's tasks any more, so that the orchestrator may take back what they have.
+    pub fn end(&self) {
+        self.ended.store(self.run(), Ordering::Release);
+    }
+
+    /// Whether nothing touches the tasks of run `run` any more, which has or had this place.
+    pub fn has_ended(&self, run: u32) -> bool {
+        self.ended.load(Ordering::Acquire) >= run
     }
 
     /// The present run's number.
@@ -67,10 +142,17 @@ impl RunState {
     /// Ends the run, unless an earlier cause has: the first one wins and is never overwritten. True if this was the first. The caller then wakes
     /// everybody.
     pub fn latch(&self, fatal: Fatal) -> bool {
+        self.latch_of(self.run(), fatal)
+    }
+
+    /// As [`RunState::latch`], if the present run is still `run`: a cause that is found late is none of the next run's.
+    pub fn latch_of(&self, run: u32, fatal: Fatal) -> bool {
         let code = fatal.code().number() as u64;
         let mut record = self.record.lock().expect(POISON);
-        let word = self.word.load(Ordering::Relaxed);
-        let open = word & !(u32::MAX as u64);
+        let open = (run as u64) << 32;
+        if self.run() != run {
+            return false;
+        }
         let first = if cfg!(prewire_mutation = "latch_overwrites") {
             self.word.store(open | code, Ordering::Release);
             true

@@ -60,7 +60,8 @@ impl<P: Platform> Round<'_, P> {
             };
             let kernel = self.group.kernel_name({ body.kernels }[work.part as usize]);
             let core = self.platform.chip().core_name(core);
-            self.group.end_for(Fatal::Deferred { code, task, kernel, core, text });
+            let place = self.graph.run.head();
+            self.group.end_for(place, self.own.run, Fatal::Deferred { code, task, kernel, core, text });
             return true;
         }
         let mut at = before;

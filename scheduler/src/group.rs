@@ -7,7 +7,7 @@ use crate::{POISON, Scheduler, SchedulerConfig};
 use prewire_runtime_core::chip::CoreKind;
 use prewire_runtime_core::error::Fatal;
 use prewire_runtime_core::graph::{Graph, Queue};
-use prewire_runtime_core::id::{CoreId, KernelId};
+use prewire_runtime_core::id::{CoreId, KernelId, TaskId};
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::sync::{AtomicU64, CachePadded, Mutex, Ordering};
@@ -113,19 +113,20 @@ impl<P: Platform> SchedulerGroup<P> {
     }
 
     /// Ends a run, once no instance steps any more and before the orchestrator reclaims its tasks: completes the report of a stall with the tasks
-    /// that were ready or waiting, which can be looked at without a race only now.
-    pub fn end_run(&self) {
+    /// that were ready or waiting, which can be looked at without a race only now, and only while no later run is being built. `is_of_run` tells the tasks of
+    /// this run from those of later ones.
+    pub fn end_run(&self, is_of_run: &dyn Fn(TaskId) -> bool) {
         self.graph.run.amend_fatal(|fatal| {
             if let Fatal::Stalled(report) = fatal {
-                self.complete_report(report);
+                self.complete_report(report, is_of_run);
             }
         });
     }
 
-    /// Ends the run for a reason: the first one counts. Kernels are told to return and everybody is woken.
-    pub(crate) fn end_for(&self, fatal: Fatal) -> bool {
-        let first = self.graph.run.latch(fatal);
-        self.platform.cancel(self.graph.run.run());
+    /// Ends run `run` in its place for a reason: the first one counts. Kernels are told to return and everybody is woken.
+    pub(crate) fn end_for(&self, place: usize, run: u32, fatal: Fatal) -> bool {
+        let first = self.graph.run.at(place).latch_of(run, fatal);
+        self.platform.cancel(run);
         self.graph.bells.ring_all();
         first
     }

@@ -18,7 +18,7 @@ struct Idle {
 
 impl<P: Platform> SchedulerGroup<P> {
     /// Adds the tasks that were ready or waiting, and counts those that wait.
-    pub(crate) fn complete_report(&self, report: &mut StallReport) {
+    pub(crate) fn complete_report(&self, report: &mut StallReport, is_of_run: &dyn Fn(TaskId) -> bool) {
         let (mut ready, mut waiting) = (Vec::new(), Vec::new());
         for slot in (0..self.graph.slots.len() as u32).map(SlotIndex) {
             let task = self.graph.slots.get(slot);
@@ -29,7 +29,7 @@ impl<P: Platform> SchedulerGroup<P> {
             let body = unsafe { task.body() };
             // SAFETY: as above.
             let extra = unsafe { task.extra() };
-            if body.flags.has(TaskFlags::ALLOCATION) {
+            if body.flags.has(TaskFlags::ALLOCATION) || !is_of_run(body.id) {
                 continue;
             }
             let idle = Idle { ordinal: extra.ordinal, slot, task: body.id };

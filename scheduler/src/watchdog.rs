@@ -146,9 +146,12 @@ impl<P: Platform> SchedulerGroup<P> {
     /// is due: ends the run, tells its kernels to return and wakes everybody. True if it did. Any thread may call it, with the platform's time.
     pub fn check(&self, now_ns: u64) -> bool {
         let mut sampler = self.sampler.lock().expect(POISON);
-        if self.graph.run.is_cancelled() {
+        // The verdict is this run's, even if the next one has begun when it is given.
+        let place = self.graph.run.head();
+        let run = self.graph.run.at(place).run();
+        if self.graph.run.at(place).is_cancelled() {
             if !std::mem::replace(&mut sampler.verdict, true) {
-                self.platform.cancel(self.graph.run.run());
+                self.platform.cancel(run);
             }
             return false;
         }
@@ -160,7 +163,7 @@ impl<P: Platform> SchedulerGroup<P> {
         let Some(report) = report else { return false };
         sampler.verdict = true;
         drop(sampler);
-        self.end_for(Fatal::Stalled(Box::new(report)))
+        self.end_for(place, run, Fatal::Stalled(Box::new(report)))
     }
 
     /// The report of a run that is to be ended, if one is due.

@@ -34,10 +34,9 @@ impl Allocations {
     }
 
     pub(crate) fn begin_run(&mut self) {
-        debug_assert_eq!(self.live(), 0, "allocations of the run before are alive");
         self.first_of_run = self.head;
         self.kept_from = NOTHING_KEPT;
-        self.peak = 0;
+        self.peak = self.live();
     }
 
     /// Drops every live allocation.

@@ -102,13 +102,14 @@ impl Ring {
         }
     }
 
-    /// Begins a run: no task is alive, nothing was needed yet. Numbers run on.
+    /// Begins a run: nothing was needed yet but what earlier runs have that are not over. Numbers run on.
     pub(crate) fn begin_run(&mut self) {
-        debug_assert_eq!(self.live(), 0, "tasks of the run before are alive");
         self.kept_from = NOTHING_KEPT;
         self.first_of_run = self.head;
-        self.soft_window = self.place.window.min(SOFT_WINDOW_LEAST);
-        self.peak = 0;
+        if self.live() == 0 {
+            self.soft_window = self.place.window.min(SOFT_WINDOW_LEAST);
+        }
+        self.peak = self.live();
         self.patience = 0;
         self.heap.forget_peak();
         self.edges.forget_peak();

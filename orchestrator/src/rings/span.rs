@@ -76,11 +76,13 @@ impl Span {
         }
     }
 
-    /// A new run begins: nothing was needed yet. Nothing is in use.
+    /// A new run begins: nothing was needed yet but what is in use.
     pub(crate) fn forget_peak(&mut self) {
-        self.peak = 0;
-        self.largest = 0;
-        self.smallest = u64::MAX;
+        self.peak = self.used;
+        if self.pieces == 0 {
+            self.largest = 0;
+            self.smallest = u64::MAX;
+        }
     }
 
     pub(crate) fn capacity(&self) -> u64 {

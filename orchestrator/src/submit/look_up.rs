@@ -163,6 +163,9 @@ impl Orchestrator {
         if outputs {
             self.plan_outputs(task, plan)?;
         }
+        if self.is_gated() {
+            self.wait_at_gate();
+        }
         Ok(())
     }
 

@@ -38,7 +38,7 @@ pub struct Submitted<'a> {
 #[derive(Debug)]
 pub(crate) struct Scratch {
     kinds: KernelKinds,
-    planned: Vec<PlannedOutput>,
+    pub(crate) planned: Vec<PlannedOutput>,
     outputs: Vec<Tensor>,
     /// The earliest failed submission that the task depends on and that is already over.
     pub(crate) blame: Ordinal,
@@ -82,6 +82,9 @@ impl Orchestrator {
         self.reclaim_some();
         if self.pieces_joined {
             self.wait_for_all(&mut Waiting::new(), blocking)?;
+        }
+        if self.is_gated() {
+            self.come_to_gate(blocking)?;
         }
         if let Err(unfit) = self.examine(task, &mut plan) {
             return Err(self.unfit(*unfit));

@@ -90,6 +90,21 @@ impl Orchestrator {
         self.log_task(id, ordinal, TaskKind::Join);
     }
 
+    /// Makes the admitted task that the roots of a run wait for: the last of its arrivals is the gate's.
+    pub(crate) fn wire_gate(&mut self, plan: &Plan) -> SlotIndex {
+        let (_, slot) = self.make_task(plan, 0);
+        self.ordinal += 1;
+        self.joins += 1;
+        let place = self.graph.slots.get(slot);
+        let ready = place.finish_wiring(1);
+        debug_assert!(!ready, "the gate's arrival is open");
+        if !self.state().gate.wait_at(slot) && place.arrive() {
+            // SAFETY: the task became ready by this thread's doing.
+            unsafe { self.graph.route(slot) };
+        }
+        slot
+    }
+
     /// Takes the slot, the heap bytes and the edges, and writes the slot and the outputs.
     #[inline]
     fn make_task(&mut self, plan: &Plan, first_unit: u32) -> (TaskId, SlotIndex) {

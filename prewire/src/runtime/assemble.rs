@@ -4,7 +4,7 @@ use super::builder::{BuildError, Plan};
 use super::instance;
 use super::lifecycle::Runtime;
 use super::machine::{Drive, Machine};
-use super::shared::Shared;
+use super::shared::{Facts, Shared};
 use super::supervisor;
 use prewire_orchestrator::{Orchestrator, OrchestratorConfig};
 use prewire_platform_sim::{Engine, Sim, SimConfig, SimMemory, VirtualSim};
@@ -13,7 +13,6 @@ use prewire_runtime_core::memory::DeviceMemory;
 use prewire_runtime_core::sync::thread;
 use prewire_runtime_core::waiting::Doorbell;
 use prewire_scheduler::SchedulerConfig;
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 /// What differs between platforms when a runtime is put together.
@@ -83,16 +82,15 @@ impl Runtime {
             let found = running.into_iter().find(|running| running.task == task)?;
             Some(format!("running on {} since {} ms (kernel {})", found.core, found.running_ms, found.kernel))
         });
-        let shared = Arc::new(Shared::new(graph, memory, machine, virtual_time, plan.waiting));
-        let mut runtime = Runtime {
-            shared,
-            orchestrator: ManuallyDrop::new(orchestrator),
-            kernels: Arc::default(),
-            run: 0,
-            supervisor: Arc::default(),
-            threads: Vec::new(),
-            plan,
+        let facts = Facts {
+            chip: plan.chip.clone(),
+            driven_by_caller: plan.driven_by_caller,
+            watchdog: plan.watchdog,
+            record_trace: plan.record_trace,
+            depth: plan.depth,
         };
+        let shared = Shared::new(facts, orchestrator, graph, memory, machine, virtual_time, plan.waiting);
+        let mut runtime = Runtime { shared: Arc::new(shared), kernels: Arc::default(), threads: Vec::new(), plan };
         runtime.start_threads()?;
         Ok(runtime)
     }
@@ -107,9 +105,9 @@ impl Runtime {
             let thread = thread::Builder::new().name(format!("scheduler-{index}"));
             self.threads.push(thread.spawn(move || instance::drive(&shared, index))?);
         }
-        let (shared, bell) = (self.shared.clone(), self.supervisor.clone());
+        let shared = self.shared.clone();
         let thread = thread::Builder::new().name("supervisor".to_owned());
-        self.threads.push(thread.spawn(move || supervisor::supervise(&shared, &bell))?);
+        self.threads.push(thread.spawn(move || supervisor::supervise(&shared))?);
         Ok(())
     }
 }

@@ -18,6 +18,8 @@ pub enum BufferError {
     OutOfMemory(#[from] OutOfMemory),
     #[error("{given} bytes were given for a buffer of {bytes}")]
     Size { given: u64, bytes: u64 },
+    #[error("{runs} runs are in flight and may use the buffer; wait for their handles first")]
+    InFlight { runs: usize },
     #[error("the buffer belongs to another runtime")]
     Foreign,
     #[error("a kernel of an earlier run ignores its cancellation and may still use the buffer: {0}")]
@@ -26,7 +28,7 @@ pub enum BufferError {
 
 /// A piece of device memory that the user owns.
 ///
-/// Tensors are views of it. Its bytes are reached through the [`Runtime`], which cannot be borrowed while a run is on, so they are never looked at
+/// Tensors are views of it. Its bytes are reached through the [`Runtime`], and only while no run is in flight, so they are never looked at
 /// while tasks write them.
 #[derive(Debug)]
 pub struct Buffer {
@@ -78,9 +80,8 @@ impl Runtime {
     /// # Errors
     /// If the memory cannot be had.
     pub fn buffer(&mut self, bytes: u64) -> Result<Buffer, BufferError> {
-        self.forget_dropped();
         let address = self.shared().memory.allocate(bytes.max(1))?;
-        let id = self.orchestrator_mut().register_external(address, bytes.max(1));
+        let id = self.with_orchestrator(|orchestrator| orchestrator.register_external(address, bytes.max(1)));
         Ok(Buffer { shared: self.shared().clone(), address, bytes, id })
     }
 
@@ -97,7 +98,7 @@ impl Runtime {
     /// Copies all of a buffer out.
     ///
     /// # Errors
-    /// If the buffer is another runtime's, its size is no multiple of the element size, or a late kernel may still write it.
+    /// If the buffer is another runtime's, its size is no multiple of the element size, or a late kernel may still write it, or runs are in flight.
     pub fn read<T: Element>(&self, buffer: &Buffer) -> Result<Vec<T>, BufferError> {
         self.check(buffer)?;
         let size = std::mem::size_of::<T>();
@@ -108,8 +109,11 @@ impl Runtime {
         let mut values = Vec::<T>::with_capacity(count);
         // SAFETY: the spare capacity is `count` elements, and a byte slice over it is only written below.
         let bytes = unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast::<u8>(), count * size) };
-        // SAFETY: the buffer is allocated and no run is on.
-        unsafe { self.shared().memory.read(buffer.address, bytes) };
+        let read = || {
+            // SAFETY: the buffer is allocated and no run is in flight.
+            unsafe { self.shared().memory.read(buffer.address, bytes) };
+        };
+        self.shared().runs.if_quiet(read).map_err(|runs| BufferError::InFlight { runs })?;
         // SAFETY: every element was written, and any bytes are a value of an `Element`.
         unsafe { values.set_len(count) };
         Ok(values)
@@ -118,7 +122,7 @@ impl Runtime {
     /// Copies all of a buffer to memory of the caller's.
     ///
     /// # Errors
-    /// If the buffer is another runtime's, the sizes differ, or a late kernel may still write it.
+    /// If the buffer is another runtime's, the sizes differ, a late kernel may still write it, or runs are in flight.
     pub fn read_into<T: Element>(&self, buffer: &Buffer, values: &mut [T]) -> Result<(), BufferError> {
         self.check(buffer)?;
         let room = std::mem::size_of_val(values);
@@ -127,15 +131,17 @@ impl Runtime {
         }
         // SAFETY: plain numbers seen as their bytes, which are only written.
         let bytes = unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast::<u8>(), room) };
-        // SAFETY: the buffer is allocated and no run is on.
-        unsafe { self.shared().memory.read(buffer.address, bytes) };
-        Ok(())
+        let read = || {
+            // SAFETY: the buffer is allocated and no run is in flight.
+            unsafe { self.shared().memory.read(buffer.address, bytes) };
+        };
+        self.shared().runs.if_quiet(read).map_err(|runs| BufferError::InFlight { runs })
     }
 
     /// Overwrites all of a buffer.
     ///
     /// # Errors
-    /// If the buffer is another runtime's, the sizes differ, or a late kernel may still use it.
+    /// If the buffer is another runtime's, the sizes differ, or a late kernel may still use it, or runs are in flight.
     pub fn write<T: Element>(&mut self, buffer: &Buffer, values: &[T]) -> Result<(), BufferError> {
         self.check(buffer)?;
         let given = std::mem::size_of_val(values);
@@ -144,9 +150,11 @@ impl Runtime {
         }
         // SAFETY: plain numbers seen as their bytes.
         let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), given) };
-        // SAFETY: the buffer is allocated and no run is on.
-        unsafe { self.shared().memory.write(buffer.address, bytes) };
-        Ok(())
+        let write = || {
+            // SAFETY: the buffer is allocated and no run is in flight.
+            unsafe { self.shared().memory.write(buffer.address, bytes) };
+        };
+        self.shared().runs.if_quiet(write).map_err(|runs| BufferError::InFlight { runs })
     }
 
     fn check(&self, buffer: &Buffer) -> Result<(), BufferError> {

@@ -9,6 +9,7 @@ use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::error::ErrorCode;
 use prewire_runtime_core::id::RING_COUNT;
 use prewire_runtime_core::memory::OutOfMemory;
+use prewire_runtime_core::run::RUNS_MOST;
 use prewire_runtime_core::settings;
 use prewire_runtime_core::waiting::WaitingPolicy;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub enum BuildError {
     Threads { threads: i64, chip: &'static str, fewest: u8, most: u8, default: u8 },
     #[error("{clusters} clusters: {chip} has 1 to {most}")]
     Clusters { clusters: u16, chip: &'static str, most: u16 },
+    #[error("{depth} runs in flight: a runtime takes 1 to {most}")]
+    Depth { depth: usize, most: usize },
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
     #[error("a thread could not be started: {0}")]
@@ -64,6 +67,7 @@ pub struct Builder {
     record_trace: bool,
     record_graph: bool,
     first_sequence: u64,
+    depth: usize,
 }
 
 /// Everything a builder decides, checked.
@@ -86,6 +90,7 @@ pub(crate) struct Plan {
     pub(super) record_trace: bool,
     pub(super) record_graph: bool,
     pub(super) first_sequence: u64,
+    pub(super) depth: usize,
 }
 
 impl Plan {
@@ -116,6 +121,7 @@ impl Default for Builder {
             record_trace: false,
             record_graph: false,
             first_sequence: 0,
+            depth: 2,
         }
     }
 }
@@ -238,6 +244,12 @@ impl Builder {
         self
     }
 
+    /// How many runs may be accepted and not over at one time, 2 by default: with more than one, the next run is built while another runs.
+    pub fn runs_in_flight(mut self, depth: usize) -> Self {
+        self.depth = depth;
+        self
+    }
+
     /// Builds the runtime.
     ///
     /// # Errors
@@ -275,6 +287,11 @@ impl Builder {
                 });
             }
         };
+        // One place more is for a run that a late kernel keeps from being forgotten.
+        let most = RUNS_MOST - 1;
+        if !(1..=most).contains(&self.depth) {
+            return Err(BuildError::Depth { depth: self.depth, most });
+        }
         // More schedulers than clusters would own nothing.
         let instances = (threads as usize - 1).min(chip.clusters as usize);
         let driven_by_caller = if self.single_thread { instances } else { self.caller_drives as usize };
@@ -318,6 +335,7 @@ impl Builder {
             record_trace: self.record_trace,
             record_graph: self.record_graph,
             first_sequence: self.first_sequence,
+            depth: self.depth,
             chip,
         })
     }

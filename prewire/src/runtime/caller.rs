@@ -65,7 +65,7 @@ impl<'a> Caller<'a> {
 
     /// Drives every instance that this thread may. True if something was achieved, and whether anything has to be polled.
     fn drive(&self) -> (bool, bool) {
-        self.shared.machine.drive(0..self.driven, STEPS_PER_ROUND)
+        self.shared.machine.drive(0..self.driven, STEPS_PER_ROUND, self.shared)
     }
 }
 
@@ -73,6 +73,11 @@ impl Blocking for Caller<'_> {
     fn round(&mut self, look: &mut dyn FnMut() -> bool) -> bool {
         if let Some(everybody) = &mut self.everybody {
             return everybody.round(look);
+        }
+        if self.shared.wants_conductor() {
+            // Not its own run, whose callback may be waiting here, but one before it.
+            self.shared.conduct();
+            return true;
         }
         if !self.waits {
             self.waits = true;

@@ -1,4 +1,4 @@
-//! A scheduler instance's own thread: it drives the instance while a run is on, waits by the policy when there is nothing to do, and never sleeps
+//! A scheduler instance's own thread: it drives the instance while a run is on, goes on to the next run when that one is over and nobody else does, waits by the policy when there is nothing to do, and never sleeps
 //! with the driver token in its hand.
 
 use super::machine::Driven;
@@ -24,7 +24,9 @@ pub(super) fn drive(shared: &Arc<Shared>, index: usize) {
             Round::Sleep { polling } => {
                 let timeout = if polling { POLLING_SLEEP } else { LONGEST_SLEEP };
                 shared.graph.bells.sleep(1 << index, timeout, || {
-                    shared.closing.load(Ordering::Acquire) || (shared.is_running() && shared.machine.has_work(index))
+                    shared.closing.load(Ordering::Acquire)
+                        || shared.wants_conductor()
+                        || (shared.is_running() && shared.machine.has_work(index))
                 });
             }
         }
@@ -42,6 +44,11 @@ fn round(shared: &Shared, index: usize, patience: &mut Patience, pace: &mut Pace
     match shared.machine.drive_until_idle(index, shared, pace) {
         // The caller drives it at the moment; it is not needed twice.
         Driven::Taken => wait(shared, patience, false),
+        Driven::Idle { .. } if shared.wants_conductor() => {
+            shared.conduct();
+            patience.reset();
+            Round::Worked
+        }
         Driven::Idle { worked: true, .. } => {
             patience.reset();
             Round::Worked

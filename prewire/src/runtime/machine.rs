@@ -5,7 +5,7 @@ use super::shared::Shared;
 use prewire_platform_sim::{Execution, Fault, Sim, VirtualSim};
 use prewire_runtime_core::error::StallReport;
 use prewire_runtime_core::graph::Graph;
-use prewire_runtime_core::id::CoreId;
+use prewire_runtime_core::id::{CoreId, TaskId};
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::sync::Mutex;
@@ -81,12 +81,14 @@ pub(crate) trait Drive: Send + Sync {
     /// Every part of the machine begins a run that the platform and the graph have begun.
     fn begin_run(&self, kernels: &Arc<KernelSet>);
     /// No instance steps any more.
-    fn end_run(&self);
+    /// `is_of_run` tells the tasks of the run from those of later ones.
+    fn end_run(&self, is_of_run: &dyn Fn(TaskId) -> bool);
     fn check(&self, now_ns: u64) -> bool;
     fn check_interval(&self) -> Duration;
     fn stall_report(&self) -> StallReport;
     /// Steps every instance whose token is free, each a few times. Whether something was achieved, and whether anything has to be polled.
-    fn drive(&self, instances: Range<usize>, most_steps: usize) -> (bool, bool);
+    /// Nothing if no run is on.
+    fn drive(&self, instances: Range<usize>, most_steps: usize, shared: &Shared) -> (bool, bool);
     /// Steps an instance until it has nothing to do or no run is on.
     fn drive_until_idle(&self, instance: usize, shared: &Shared, pace: &mut Pace) -> Driven;
     /// Whether the instance would find something to do. If somebody else drives it, that one looks.
@@ -125,8 +127,8 @@ impl<P: Simulated> Drive for Machine<P> {
         }
     }
 
-    fn end_run(&self) {
-        self.group.end_run();
+    fn end_run(&self, is_of_run: &dyn Fn(TaskId) -> bool) {
+        self.group.end_run(is_of_run);
     }
 
     fn check(&self, now_ns: u64) -> bool {
@@ -141,10 +143,13 @@ impl<P: Simulated> Drive for Machine<P> {
         self.group.stall_report(self.platform.now_ns())
     }
 
-    fn drive(&self, instances: Range<usize>, most_steps: usize) -> (bool, bool) {
+    fn drive(&self, instances: Range<usize>, most_steps: usize, shared: &Shared) -> (bool, bool) {
         let (mut worked, mut polling) = (false, false);
         for instance in &self.instances[instances] {
             let Ok(mut scheduler) = instance.try_lock() else { continue };
+            if !shared.is_running() {
+                break;
+            }
             for _ in 0..most_steps {
                 match scheduler.step() {
                     Step::Worked => worked = true,

@@ -57,6 +57,28 @@ pub struct Report {
 }
 
 impl Report {
+    /// Of a run that was not accepted.
+    pub(super) fn of_nothing(chip: &ChipSpec, watchdog: Duration) -> Self {
+        Report {
+            run: 0,
+            chip: chip.clone(),
+            tasks: 0,
+            allocations: 0,
+            completed: 0,
+            failed: 0,
+            unrun: 0,
+            elapsed: Duration::ZERO,
+            rings: [RingPeaks::default(); RING_COUNT],
+            index_entries: (0, 0),
+            watchdog,
+            scopes_left_open: 0,
+            notes: Vec::new(),
+            findings: Vec::new(),
+            blocks: None,
+            graph: None,
+        }
+    }
+
     pub(super) fn rings_of(report: &OrchestratorReport, usage: &Usage) -> [RingPeaks; RING_COUNT] {
         std::array::from_fn(|ring| {
             let (peak, capacity, left) = (&report.peaks[ring], &report.capacities[ring], &usage.rings[ring]);

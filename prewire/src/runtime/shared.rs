@@ -1,16 +1,44 @@
 //! What the threads of a runtime share: the graph, the platform, the scheduler instances behind their driver tokens, and whether a run is on.
 
 use super::machine::{Drive, Machine, Token};
+use super::runs::Runs;
+use super::supervisor::Bell;
+use prewire_orchestrator::Orchestrator;
 use prewire_platform_sim::VirtualSim;
+use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::memory::DeviceMemory;
-use prewire_runtime_core::sync::{AtomicBool, CachePadded, Instant, Mutex, Ordering, sleep};
+use prewire_runtime_core::sync::{AtomicBool, AtomicU32, CachePadded, Instant, Mutex, Ordering, sleep};
 use prewire_runtime_core::waiting::WaitingPolicy;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What the builder decided, as far as runs need it.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(super) chip: ChipSpec,
+    /// Instances that have no thread of their own.
+    pub(super) driven_by_caller: usize,
+    pub(super) watchdog: Duration,
+    pub(super) record_trace: bool,
+    /// Runs in flight at most.
+    pub(super) depth: usize,
+}
+
 pub(crate) struct Shared {
+    pub(super) facts: Facts,
+    /// The accepted runs.
+    pub(super) runs: Runs,
+    /// Taken for each callback, so that none overlaps another. Gone when the runtime is.
+    pub(super) orchestrator: Mutex<Option<Orchestrator>>,
+    /// Held by who goes on from one run to the next.
+    pub(super) conducting: Mutex<()>,
+    /// The run whose own caller conducts when it is over; 0 for none.
+    attended: AtomicU32,
+    /// The places of runs whose tasks a late kernel may still use.
+    pub(super) late: Mutex<Vec<usize>>,
+    pub(super) supervisor: Bell,
     pub(super) graph: Arc<Graph>,
     pub(super) memory: Arc<dyn DeviceMemory>,
     pub(super) machine: Arc<dyn Drive>,
@@ -22,10 +50,8 @@ pub(crate) struct Shared {
     pub(super) closing: AtomicBool,
     /// Whether the caller waits for what the instances do. Written at the ends of a wait only, so that looking costs nothing.
     awaited: CachePadded<AtomicBool>,
-    /// Buffers dropped while a late kernel may still use them.
-    discarded: Mutex<Vec<u64>>,
-    /// Registered memory whose buffer was dropped: address and bytes. The orchestrator forgets it when no run is on.
-    dropped: Mutex<Vec<(u64, u64)>>,
+    /// Buffers that were dropped and could not be freed at once: where they lie and how many bytes they are.
+    discarded: Mutex<Vec<(u64, u64)>>,
     /// What a late kernel keeps busy, if one does.
     busy: Mutex<Option<String>>,
 }
@@ -40,6 +66,8 @@ const POISON: &str = "no code panics while it holds this lock";
 
 impl Shared {
     pub(super) fn new(
+        facts: Facts,
+        orchestrator: Orchestrator,
         graph: Arc<Graph>,
         memory: Arc<dyn DeviceMemory>,
         machine: Arc<dyn Drive>,
@@ -47,6 +75,13 @@ impl Shared {
         waiting: WaitingPolicy,
     ) -> Self {
         Shared {
+            runs: Runs::new(facts.depth),
+            facts,
+            orchestrator: Mutex::new(Some(orchestrator)),
+            conducting: Mutex::new(()),
+            attended: AtomicU32::new(0),
+            late: Mutex::new(Vec::new()),
+            supervisor: Bell::default(),
             graph,
             memory,
             machine,
@@ -56,7 +91,6 @@ impl Shared {
             closing: AtomicBool::new(false),
             awaited: CachePadded::new(AtomicBool::new(false)),
             discarded: Mutex::new(Vec::new()),
-            dropped: Mutex::new(Vec::new()),
             busy: Mutex::new(None),
         }
     }
@@ -80,9 +114,14 @@ impl Shared {
         self.graph.run.submitted().saturating_sub(self.graph.completed())
     }
 
-    /// Whether everything submitted has been retired and no more comes.
-    pub(super) fn is_complete(&self) -> bool {
-        self.graph.run.orchestration_done() && self.graph.completed() == self.graph.run.submitted()
+    /// The caller of a run sees to its end itself; 0 for none.
+    pub(super) fn set_attended(&self, run: u32) {
+        self.attended.store(run, Ordering::Relaxed);
+    }
+
+    /// Whether the run that is on is over, and its caller does not see to that.
+    pub(super) fn wants_conductor(&self) -> bool {
+        self.is_head_over() && self.graph.run.run() != self.attended.load(Ordering::Relaxed)
     }
 
     /// Takes every driver token once, with no run on: behind it no thread is inside a step and none will begin one. Gives up at the deadline and names
@@ -107,15 +146,26 @@ impl Shared {
         cores.filter(|&core| chip.pulse(core).running.is_some()).collect()
     }
 
-    /// Records what a late kernel keeps busy, or that nothing does; then memory given up meanwhile is free.
+    /// Records what a late kernel keeps busy, or that nothing does.
     pub(super) fn set_busy(&self, culprit: Option<String>) {
-        let quiet = culprit.is_none();
         *self.busy.lock().expect(POISON) = culprit;
-        if quiet {
-            for address in self.discarded.lock().expect(POISON).drain(..) {
-                // SAFETY: its owner dropped the buffer and no kernel runs any more.
-                unsafe { self.memory.free(address) };
-            }
+    }
+
+    /// Frees what was dropped while it could be in use, if it cannot be any more.
+    pub(super) fn free_discarded(&self) {
+        if self.still_busy().is_none() {
+            let _in_flight = self.runs.if_quiet(|| {
+                // With no run in flight whoever has it only registers a buffer, and the next run's end comes by here again.
+                let Ok(mut orchestrator) = self.orchestrator.try_lock() else { return };
+                for (address, bytes) in self.discarded.lock().expect(POISON).drain(..) {
+                    // Tensors that outlive their buffer are refused from now on.
+                    if let Some(orchestrator) = orchestrator.as_mut() {
+                        orchestrator.unregister_external(address, bytes);
+                    }
+                    // SAFETY: its owner dropped the buffer, no run is in flight, no kernel is late, and no run can name it any more.
+                    unsafe { self.memory.free(address) };
+                }
+            });
         }
     }
 
@@ -123,20 +173,9 @@ impl Shared {
         self.busy.lock().expect(POISON).clone()
     }
 
-    /// Calls `each` with the address and the bytes of every buffer dropped since.
-    pub(super) fn take_dropped(&self, mut each: impl FnMut(u64, u64)) {
-        let dropped = std::mem::take(&mut *self.dropped.lock().expect(POISON));
-        dropped.into_iter().for_each(|(address, bytes)| each(address, bytes));
-    }
-
-    /// Frees a buffer's memory, or keeps it until the late kernel that may use it has ended.
+    /// Frees a buffer's memory, or keeps it until the runs in flight and the late kernel that may use it have ended.
     pub(super) fn discard(&self, address: u64, bytes: u64) {
-        self.dropped.lock().expect(POISON).push((address, bytes));
-        if self.still_busy().is_some() || self.is_running() {
-            self.discarded.lock().expect(POISON).push(address);
-        } else {
-            // SAFETY: its owner drops the buffer, no run is on and no kernel is late.
-            unsafe { self.memory.free(address) };
-        }
+        self.discarded.lock().expect(POISON).push((address, bytes));
+        self.free_discarded();
     }
 }

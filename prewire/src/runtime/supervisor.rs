@@ -30,11 +30,15 @@ impl Bell {
 }
 
 /// The thread's body.
-pub(super) fn supervise(shared: &Arc<Shared>, bell: &Bell) {
+pub(super) fn supervise(shared: &Arc<Shared>) {
+    let bell = &shared.supervisor;
     let mut seen = 0;
     while !shared.closing.load(Ordering::Acquire) {
         if shared.is_running() {
             shared.machine.check(shared.machine.chip().now_ns());
+            if shared.wants_conductor() {
+                shared.conduct();
+            }
             bell.sleep(&mut seen, shared.machine.check_interval());
         } else {
             bell.sleep(&mut seen, NO_RUN);

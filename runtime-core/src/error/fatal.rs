@@ -82,6 +82,10 @@ pub enum Fatal {
     #[error("ended by the orchestration (code 9): {text}")]
     #[allow(missing_docs)]
     Explicit { text: String },
+    /// Code 9, from outside of the orchestration.
+    #[error("run {run} was cancelled (code 9){}", if reason.is_empty() { String::new() } else { format!(": {reason}") })]
+    #[allow(missing_docs)]
+    Cancelled { run: u32, reason: String },
     /// Code 11.
     #[error(
         "dependency index full (code 11): {needed} more entries are needed and {used} of {capacity} are in use; set PREWIRE_INDEX_ENTRIES to at least {sufficient}, or close scopes earlier"
@@ -107,7 +111,7 @@ impl Fatal {
             Fatal::EdgePoolOverflow { .. } => ErrorCode::EdgePoolOverflow,
             Fatal::GangTooLarge { .. } => ErrorCode::GangTooLarge,
             Fatal::DataWaitTimeout { .. } => ErrorCode::DataWaitTimeout,
-            Fatal::Explicit { .. } => ErrorCode::ExplicitFatal,
+            Fatal::Explicit { .. } | Fatal::Cancelled { .. } => ErrorCode::ExplicitFatal,
             Fatal::IndexOverflow { .. } => ErrorCode::IndexOverflow,
             Fatal::Stalled(_) => ErrorCode::SchedulerTimeout,
             Fatal::Deferred { code, .. } => *code,
@@ -149,6 +153,12 @@ pub enum RunError {
     #[error("the run was not started: {text}")]
     #[allow(missing_docs)]
     NotStarted { text: String },
+    /// The run was asked for from inside of a callback of the same runtime, which it could only wait for.
+    #[error("the run was asked for inside a callback of the same runtime; return from the callback first")]
+    Inside,
+    /// The runtime is closed.
+    #[error("the runtime is closed and accepts no more runs")]
+    Closed,
     /// Kernels failed; the rest of the graph completed. Results were not copied back.
     #[error("{first}; {failed} tasks failed and {unrun} were not run for it; results were not copied back")]
     #[allow(missing_docs)]
@@ -161,7 +171,7 @@ impl RunError {
         match self {
             RunError::Fatal(fatal) => Some(fatal.code()),
             RunError::Refused(_) => Some(ErrorCode::InvalidArguments),
-            RunError::NotStarted { .. } | RunError::KernelFailed { .. } => None,
+            RunError::NotStarted { .. } | RunError::KernelFailed { .. } | RunError::Inside | RunError::Closed => None,
         }
     }
 }

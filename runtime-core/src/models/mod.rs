@@ -5,6 +5,7 @@
 
 mod consumers;
 mod failure;
+mod gate;
 mod inbox;
 mod latch;
 mod parking;

@@ -227,7 +227,7 @@ fn waiting_for_a_counter_is_no_deadlock_until_its_budget_is_over() {
         }
         let verdict = 2000 + world.milliseconds_to_verdict(6000).unwrap();
         assert!((5000..=6000).contains(&verdict), "{verdict} ms");
-        world.group.end_run();
+        world.group.end_run(&|_| true);
         let Some(Fatal::Stalled(report)) = world.graph.run.fatal() else { panic!("no stall") };
         assert_eq!(report.budget_ms, 5000);
         assert_eq!(report.waiting_tasks[0].task.sequence(), 0);

@@ -15,7 +15,7 @@ pub(crate) fn world_with_watchdog(clusters: u16, instances: usize, watchdog_ms: 
 }
 
 pub(crate) fn report(world: &World) -> StallReport {
-    world.group.end_run();
+    world.group.end_run(&|_| true);
     match world.graph.run.fatal() {
         Some(Fatal::Stalled(report)) => *report,
         other => panic!("no stall but {other:?}"),
