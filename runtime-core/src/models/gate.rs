@@ -26,9 +26,9 @@ fn loom_the_task_at_a_gate_becomes_ready_once() {
                 // SAFETY: before the gate is open nobody else looks.
                 machine.0.with_mut(|machine| unsafe { *machine = 8 });
                 if let Some(slot) = gate.open() {
-                    assert!(slots.get(slot).arrive(), "the gate's is the last arrival");
                     // SAFETY: the task was published by the wait at the gate.
                     assert_eq!({ unsafe { slots.get(slot).body() }.id }.to_bits(), 5);
+                    assert!(slots.get(slot).arrive(), "the gate's is the last arrival");
                     ready.fetch_add(1, Ordering::Relaxed);
                 }
             })
