@@ -332,3 +332,19 @@ fn a_data_wait_that_takes_too_long_says_what_it_waits_for() {
     bench.gate.open();
     bench.runtime.run(|run| run.submit(&Task::vector(gated)).map(|_| ())).unwrap();
 }
+
+/// A call that is refused on behalf of a caller in another language is the run's error, as every refused call is.
+#[test]
+fn a_refusal_on_behalf_of_somebody_is_the_runs() {
+    let mut runtime = small().build().unwrap();
+    let failed = runtime.run(|run| {
+        let refused = run.refuse(prewire::Refusal::Other { text: "argument 3 is no pointer".to_owned() });
+        assert!(matches!(&refused, prewire::SubmitError::Refused(_)), "{refused}");
+        // The run goes on.
+        run.submit(&prewire::Task::dummy()).map(|_| ())
+    });
+    let failed = failed.unwrap_err();
+    assert_eq!(failed.error.code(), Some(prewire::ErrorCode::InvalidArguments));
+    assert!(failed.error.to_string().contains("argument 3 is no pointer"), "{}", failed.error);
+    assert_eq!((failed.report.tasks, failed.report.completed), (1, 1));
+}

@@ -238,3 +238,16 @@ fn the_same_program_gives_the_same_bits_on_every_chip() {
     }
     assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
 }
+
+#[test]
+fn a_buffer_is_read_into_memory_that_is_there() {
+    let mut runtime = small().build().unwrap();
+    let buffer = runtime.buffer_from(&[1u32, 2, 3]).unwrap();
+    let mut values = [0u32; 3];
+    runtime.read_into(&buffer, &mut values).unwrap();
+    assert_eq!(values, [1, 2, 3]);
+    let told = runtime.read_into(&buffer, &mut values[..2]).unwrap_err().to_string();
+    assert!(told.contains("8 bytes") && told.contains("12"), "{told}");
+    let other = small().build().unwrap();
+    assert!(matches!(other.read_into(&buffer, &mut values), Err(prewire::BufferError::Foreign)));
+}

@@ -274,3 +274,36 @@ impl Tensor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+
+    #[test]
+    fn bytes_that_are_no_tensor_are_told_apart() {
+        let layout = TensorLayout::row_major(&[2, 3], DataType::Fp4E2M1).unwrap();
+        let good = Tensor::external(64, 6, BufferId::external(1), 0, layout).unwrap();
+        // SAFETY: a tensor can be read.
+        assert!(unsafe { Tensor::is_well_formed(&raw const good) });
+        let data_type = offset_of!(Tensor, layout) + offset_of!(TensorLayout, data_type);
+        let dimensions = offset_of!(Tensor, layout) + offset_of!(TensorLayout, dimensions);
+        for (place, value, expected) in [
+            (data_type, 14, true),
+            (data_type, 15, false),
+            (data_type, 255, false),
+            (dimensions, 0, true),
+            (dimensions, 5, true),
+            (dimensions, 6, false),
+        ] {
+            let mut words = [0u64; size_of::<Tensor>() / 8];
+            // SAFETY: the words are as large and as aligned as a tensor.
+            unsafe { words.as_mut_ptr().cast::<Tensor>().write(good) };
+            let byte = words.as_mut_ptr().cast::<u8>().wrapping_add(place);
+            // SAFETY: the place is that of a field within the words.
+            unsafe { byte.write(value) };
+            // SAFETY: the words can be read and are aligned.
+            assert_eq!(unsafe { Tensor::is_well_formed(words.as_ptr().cast()) }, expected, "{value} at {place}");
+        }
+    }
+}
