@@ -217,6 +217,9 @@ impl Crew {
     fn bury(self: &Arc<Self>, worker: &Arc<Incarnation>, launcher_open: bool) {
         let (text, before) = {
             let mut facts = worker.facts.lock().expect(POISON);
+            if cfg!(prewire_mutation = "deaths_before_quiet") && facts.exit.is_some() {
+                facts.quiet.get_or_insert_with(Instant::now);
+            }
             let Some(quiet) = facts.quiet else { return };
             let exit = match facts.exit {
                 Some(exit) => exit,

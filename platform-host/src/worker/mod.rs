@@ -71,7 +71,7 @@ impl Worker {
                 }
             } else if mailbox.is_shut_down() {
                 return;
-            } else if patience.wait(self.waiting) == Wait::Sleep {
+            } else if patience.wait(self.waiting) == Wait::Sleep && !cfg!(prewire_mutation = "workers_spin") {
                 patience.reset();
                 sleep_on(&mailbox.bell, None, || mailbox.is_shut_down() || next_task(mailbox).is_some());
             }

@@ -17,6 +17,7 @@ pub(super) enum Command {
     Run(RunOptions),
     Replay(ReplayOptions),
     Record(RecordOptions),
+    Workers(WorkersOptions),
     /// What stands behind `zarr`.
     Zarr(Vec<OsString>),
 }
@@ -60,6 +61,14 @@ pub(super) struct RecordOptions {
     pub(super) timed: bool,
 }
 
+#[derive(Debug)]
+pub(super) struct WorkersOptions {
+    pub(super) chips: u32,
+    pub(super) subs: u32,
+    pub(super) seed: u64,
+    pub(super) trace: Option<PathBuf>,
+}
+
 pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Command, Failure> {
     let Some(first) = parser.next()? else { return Ok(Command::Help(None)) };
     let name = match first {
@@ -74,10 +83,11 @@ pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Command, Failure> {
         "run" => return run(parser),
         "replay" => return replay(parser),
         "record" => return record(parser),
+        "workers" => return workers(parser),
         "zarr" => return zarr(parser),
         _ => {
             return Err(Failure::Usage(format!(
-                "'{name}' is no command; there are run, replay, record, zarr, info and help"
+                "'{name}' is no command; there are run, replay, record, workers, zarr, info and help"
             )));
         }
     };
@@ -163,6 +173,26 @@ fn run(mut parser: lexopt::Parser) -> Result<Command, Failure> {
     let workload = parts.finish("run")?;
     machine.seed = workload.seed;
     Ok(Command::Run(RunOptions { workload, machine, trace, output }))
+}
+
+fn workers(mut parser: lexopt::Parser) -> Result<Command, Failure> {
+    let mut options = WorkersOptions { chips: 2, subs: 1, seed: 0, trace: None };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("help") | Short('h') => return Ok(Command::Help(Some("workers".into()))),
+            Long("chips") => options.chips = number("chips", &mut parser)?,
+            Long("subs") => options.subs = number("subs", &mut parser)?,
+            Long("seed") => options.seed = number("seed", &mut parser)?,
+            Long("trace") => options.trace = Some(parser.value()?.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    for (option, count) in [("chips", options.chips), ("subs", options.subs)] {
+        if !(1..=64).contains(&count) {
+            return Err(Failure::Usage(format!("--{option} {count}: it takes 1 to 64")));
+        }
+    }
+    Ok(Command::Workers(options))
 }
 
 fn record(mut parser: lexopt::Parser) -> Result<Command, Failure> {
@@ -298,6 +328,8 @@ mod tests {
             ("replay a --rounds 0", "--rounds 0: there is nothing to do"),
             ("replay a --rows 3", "--rows is no option of 'replay'"),
             ("replay a --seed 3", "--seed decides nothing without --engine virtual"),
+            ("workers --chips 0", "--chips 0: it takes 1 to 64"),
+            ("workers fast", "unexpected argument \"fast\""),
             ("info now", "unexpected argument \"now\""),
         ];
         for (line, expected) in cases {

@@ -10,6 +10,7 @@ Runs graphs of tasks on a simulated accelerator chip, checks the results and sho
     prewire run WORKLOAD       run a computation and check its result: attention, cholesky, gemm
     prewire replay FILE        run a recorded graph; - reads it from standard input
     prewire record WORKLOAD    write a computation's graph
+    prewire workers            run a network over chips in processes of their own and check its result
     prewire zarr INPUT OUTPUT  write a .npy file, raw elements or a pipe as a sharded Zarr v3 store
     prewire info               chips, limits, settings in force
     prewire help COMMAND       the options of a command
@@ -58,6 +59,17 @@ Writes the graph of a computation (docs/graph-format.md) without running it.
     --output FILE     where to put it                                                         [default: standard output]
     --seed, --input   as for 'prewire run'";
 
+const WORKERS: &str = "\
+prewire workers [options]
+
+Computes a tensor-parallel feed-forward network: each chip, simulated in a worker process, has a part of the hidden layer; a sub worker adds the parts up.
+Checks the result against a plain reference in f64 and prints what every process did.
+
+    --chips N         next-level workers with a chip each                                     [default: 2]
+    --subs N          sub workers                                                             [default: 1]
+    --seed N          makes the data                                                          [default: 0]
+    --trace FILE      where to put a trace of all processes on one time axis (ui.perfetto.dev)";
+
 pub(super) fn print(topic: Option<String>, output: &mut Output) -> Result<(), Failure> {
     match topic.as_deref() {
         None | Some("help") => output.line(GENERAL),
@@ -75,12 +87,13 @@ pub(super) fn print(topic: Option<String>, output: &mut Output) -> Result<(), Fa
             output.line(MACHINE)?;
             workloads(output)
         }
+        Some("workers") => output.line(WORKERS),
         Some("zarr") => output.line(prewire_gpu_flush::program::HELP.trim_end()),
         Some("info") => {
             output.line("prewire info\n\nPrints the chips, the limits, and the settings with the values in force.")
         }
         Some(other) => Err(Failure::Usage(format!(
-            "there is no help about '{other}'; commands are run, replay, record, zarr and info"
+            "there is no help about '{other}'; commands are run, replay, record, workers, zarr and info"
         ))),
     }
 }

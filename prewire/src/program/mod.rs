@@ -11,6 +11,7 @@ mod record;
 mod replay;
 mod report;
 mod run;
+mod workers;
 mod zarr;
 
 use arguments::Command;
@@ -45,6 +46,7 @@ fn execute(command: Command, output: &mut Output) -> Result<Status, Failure> {
         Command::Run(options) => run::execute(&options, output),
         Command::Replay(options) => replay::execute(&options, output),
         Command::Record(options) => record::execute(&options, output).map(|()| Status::Success),
+        Command::Workers(options) => workers::execute(&options, output),
         Command::Zarr(arguments) => zarr::execute(arguments, output).map(|()| Status::Success),
     }
 }

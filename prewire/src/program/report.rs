@@ -168,6 +168,17 @@ impl TraceFile {
         Ok(TraceFile { path: path.to_owned(), file: File::create(path).map_err(wrong)? })
     }
 
+    /// Writes a trace that is JSON already.
+    pub(super) fn write_json(self, trace: &serde_json::Value, output: &mut Output) -> Result<(), Failure> {
+        let wrong = |error: &dyn std::fmt::Display| {
+            Failure::Input(format!("--trace {}: cannot be written: {error}", self.path.display()))
+        };
+        let mut file = BufWriter::new(&self.file);
+        serde_json::to_writer(&mut file, trace).map_err(|error| wrong(&error))?;
+        std::io::Write::flush(&mut file).map_err(|error| wrong(&error))?;
+        output.row("trace", format_args!("{}; open it in ui.perfetto.dev", self.path.display()))
+    }
+
     pub(super) fn write(self, report: &Report, runtime: &Runtime, output: &mut Output) -> Result<(), Failure> {
         let trace = Trace::of(report, runtime.kernels()).expect("blocks are recorded where a trace is wanted");
         let wrong = |error| Failure::Input(format!("--trace {}: cannot be written: {error}", self.path.display()));

@@ -84,3 +84,22 @@ fn a_worker_is_a_process_of_its_own() {
     let ran_in = host.read::<u64>(&buffer).expect("no run is on")[0];
     assert!(pids.contains(&(ran_in as i32)), "{ran_in} is none of {pids:?}");
 }
+
+#[test]
+fn the_program_shows_a_network_over_processes() {
+    let trace = std::env::temp_dir().join(format!("prewire-workers-{}.json", std::process::id()));
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_prewire"))
+        .args(["workers", "--chips", "2", "--subs", "2", "--trace"])
+        .arg(&trace)
+        .output()
+        .expect("the program starts");
+    let text = String::from_utf8_lossy(&program.stdout);
+    assert!(program.status.success() && text.contains("PASS") && text.contains("sub worker 0"), "{text}");
+    let written = std::fs::read_to_string(&trace).expect("a trace");
+    std::fs::remove_file(&trace).expect("it was written");
+    let events: serde_json::Value = serde_json::from_str(&written).expect("JSON");
+    let events = events["traceEvents"].as_array().expect("events");
+    let pids: std::collections::BTreeSet<_> = events.iter().filter_map(|event| event["pid"].as_i64()).collect();
+    assert_eq!(pids.len(), 3, "two chips and the worker that adds up");
+    assert!(events.iter().filter(|event| event["ph"] == "X").count() >= 3 * (2 * 25 + 1));
+}
