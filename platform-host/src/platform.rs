@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// Deaths are told and tasks have no budget of their own as a rule, so there is little to look for.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+
 /// No dispatch.
 const NONE: u32 = u32::MAX;
 
@@ -291,6 +294,21 @@ impl Platform for HostPlatform {
         }
     }
 
+    fn end_overdue(&self, core: CoreId, budget_ns: u64) -> bool {
+        let (lane, _) = self.lane(core);
+        lane.with_current(|worker| {
+            let process = worker.filter(|worker| worker.is_process());
+            if let Some(worker) = process {
+                worker.kill(&format!("its task exceeded its budget of {} ms", budget_ns / 1_000_000));
+            }
+            process.is_some()
+        })
+    }
+
+    fn watch_interval(&self) -> Option<Duration> {
+        Some(WATCH_INTERVAL)
+    }
+
     fn read_operand(&self, address: u64, data_type: DataType) -> i128 {
         let mut bytes = [0; 8];
         let length = data_type.bytes() as usize;
@@ -322,7 +340,15 @@ impl Platform for HostPlatform {
         if !self.crew.is_owner() {
             return Err("this is a forked process; its workers belong to the original".to_owned());
         }
-        if self.crew.is_closing() { Err("the runtime is closed".to_owned()) } else { Ok(()) }
+        if self.crew.is_closing() {
+            return Err("the runtime is closed".to_owned());
+        }
+        let busy = self.crew.lanes().iter().filter(|lane| self.pulse(lane.core).running.is_some());
+        let busy: Vec<&str> = busy.map(|lane| lane.name.as_str()).collect();
+        if busy.is_empty() {
+            return Ok(());
+        }
+        Err(format!("{} is still inside a task of an earlier run that ignores its cancellation", busy.join(", ")))
     }
 
     fn cancel(&self, run: u32) {

@@ -6,6 +6,7 @@ use crate::kernel::{Condition as CompletionCondition, KernelSet};
 use crate::port::{Condition, Token};
 use crate::tensor::{DataType, TensorArgument};
 use std::sync::Arc as StdArc;
+use std::time::Duration;
 
 /// What a core is given with a token: which block of which task, and where its arguments are.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +155,17 @@ pub trait Platform: Send + Sync {
     #[inline]
     fn availability(&self, _core: CoreId) -> Availability {
         Availability::Up
+    }
+
+    /// A task has kept a core for longer than its budget. True if the platform takes the core away from it, so that the task fails and the run goes on; else
+    /// the run is ended. It may be asked again until the dispatch has ended.
+    fn end_overdue(&self, _core: CoreId, _budget_ns: u64) -> bool {
+        false
+    }
+
+    /// How often the watchdog looks, if the platform wants it to look more seldom than the budgets suggest.
+    fn watch_interval(&self) -> Option<Duration> {
+        None
     }
 
     /// A consumer was released in the walk of a completed task. Where time is modelled, the scheduler instance that steps pays for it.

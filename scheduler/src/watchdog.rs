@@ -139,7 +139,8 @@ const MILLISECOND_NS: u64 = 1_000_000;
 impl<P: Platform> SchedulerGroup<P> {
     /// How often [`SchedulerGroup::check`] is to be called, at least: a verdict comes later than its budget by up to this.
     pub fn check_interval(&self) -> Duration {
-        (self.config.watchdog / 100).clamp(Duration::from_millis(1), Duration::from_millis(5))
+        let usual = (self.config.watchdog / 100).clamp(Duration::from_millis(1), Duration::from_millis(5));
+        self.platform.watch_interval().map_or(usual, |interval| interval.max(usual))
     }
 
     /// The watchdog: looks at the pulse of every core, at conditions that are waited for, and at whether anything moves at all. Gives the verdict if one
@@ -171,7 +172,9 @@ impl<P: Platform> SchedulerGroup<P> {
         let stuck = running
             .iter()
             .copied()
-            .find(|seen| seen.started && seen.for_ns > self.budget_of(seen) && self.still_runs(seen, sampler));
+            .filter(|seen| seen.started && seen.for_ns > self.budget_of(seen) && self.still_runs(seen, sampler))
+            // What the platform ends by itself is no verdict on the run.
+            .find(|seen| !self.platform.end_overdue(seen.core, self.budget_of(seen)));
         if let Some(stuck) = stuck {
             let mut report = self.report(running, self.budget_of(&stuck));
             self.put_first(&mut report, &stuck);

@@ -96,6 +96,11 @@ impl Incarnation {
         self.dead.load(Ordering::Acquire)
     }
 
+    /// Whether it is a process, which can be ended from outside.
+    pub fn is_process(&self) -> bool {
+        self.wires.is_some()
+    }
+
     /// Its process, if it has one and it was made.
     pub fn pid(&self) -> Option<i32> {
         self.facts.lock().expect(super::POISON).pid

@@ -77,34 +77,36 @@ impl Peer {
         }
     }
 
-    fn ask(&self, asleep: bool) {
+    /// Asks, and waits for the answer asleep or awake.
+    fn ask(&self, wake_peer: bool, asleep: bool) {
         let old = self.words.answered.0.load(Ordering::Acquire);
         self.words.asked.0.store(old.wrapping_add(1), Ordering::Release);
-        if asleep {
+        if wake_peer {
             wake(&self.words.asked.0);
+        }
+        if asleep {
             wait(&self.words.answered.0, old);
-        } else {
-            while self.words.answered.0.load(Ordering::Acquire) == old {
-                std::hint::spin_loop();
-            }
+        }
+        while self.words.answered.0.load(Ordering::Acquire) == old {
+            std::hint::spin_loop();
         }
     }
 
     /// Microseconds there and back, with both sides asleep before.
     pub(crate) fn sleeping_round_trip(&self) -> f64 {
         let begun = Instant::now();
-        self.ask(true);
+        self.ask(true, true);
         begun.elapsed().as_secs_f64() * 1e6
     }
 
     /// Microseconds there and back on average, with both sides spinning.
     pub(crate) fn spinning_round_trip(&self, count: u32) -> f64 {
         self.words.mode.0.store(1, Ordering::Release);
-        // The sleeper has to see that it is to spin now.
-        self.ask(true);
+        // The sleeper has to see that it is to spin now, and wakes nobody then.
+        self.ask(true, false);
         let begun = Instant::now();
         for _ in 0..count {
-            self.ask(false);
+            self.ask(false, false);
         }
         let time = begun.elapsed().as_secs_f64() * 1e6 / f64::from(count);
         self.words.mode.0.store(0, Ordering::Release);

@@ -5,6 +5,7 @@ use crate::failure::mark;
 use crate::rig::{get, host, wait_until, words};
 use prewire::host::{self, Callable, HostRuntime};
 use prewire::{Argument, CoreKind, Placement};
+use std::time::Duration;
 
 fn die() -> Callable {
     Callable::any("die", |_| {
@@ -103,4 +104,64 @@ fn a_death_while_idle_is_noticed_by_itself() {
         .to_string();
     assert!(error.contains("signal 9") && error.contains(&pid.to_string()), "{error}");
     assert_eq!(get(&words(&marks)[0]), 10);
+}
+
+/// Claims HOST-103.
+#[test]
+fn a_task_beyond_its_budget_loses_its_worker_and_nothing_else() {
+    let never = || {
+        Callable::sub("never", |task| {
+            let words = crate::rig::task_words(task, 0);
+            // Deaf to everything but the test's word.
+            while get(&words[1]) == 0 {
+                words[0].fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        })
+    };
+    let long = Callable::sub("long", |_| {
+        std::thread::sleep(Duration::from_secs(12));
+        Ok(())
+    });
+    let (mut host, ids) = host(HostRuntime::builder().subs(2).restarts(1), vec![never(), long]);
+    let (_buffer, all) = shared(&mut host, 2);
+    let mut id = None;
+    let error = host
+        .run(|run| {
+            run.submit(&host::sub(ids[1]))?;
+            let arguments = [Argument::NoDependency(&all)];
+            let task = host::sub(ids[0]).arguments(&arguments).budget(Duration::from_millis(200));
+            id = Some(run.submit(&task)?.id);
+            Ok(())
+        })
+        .expect_err("one exceeds its budget");
+    let text = error.to_string();
+    for part in ["budget", "sub worker", &id.expect("an id").to_string()] {
+        assert!(text.contains(part), "{text} lacks {part}");
+    }
+    assert_eq!((error.report.completed, error.report.failed), (2, 1), "the long task completed");
+
+    // A thread cannot be ended: the run is, and what the task may still touch is kept.
+    let (mut threads, ids) = crate::rig::host(HostRuntime::builder().subs(1).threads(), vec![never()]);
+    let (buffer, all) = shared(&mut threads, 2);
+    let error = threads
+        .run(|run| {
+            let arguments = [Argument::NoDependency(&all)];
+            run.submit(&host::sub(ids[0]).arguments(&arguments).budget(Duration::from_millis(200)))?;
+            Ok(())
+        })
+        .expect_err("the run fails")
+        .to_string();
+    assert!(error.contains("budget") && error.contains("sub worker 0"), "{error}");
+    let refused = threads.run(|_| Ok(())).expect_err("the task is still at it").to_string();
+    assert!(refused.contains("not started"), "{refused}");
+    let before = get(&words(&buffer)[0]);
+    wait_until("the task's next write, into memory that is still its", || get(&words(&buffer)[0]) > before);
+    crate::rig::set(&words(&buffer)[1], 1);
+    let begun = std::time::Instant::now();
+    while threads.run(|_| Ok(())).is_err() {
+        assert!(begun.elapsed() < crate::rig::LONG, "the runtime is usable again");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
