@@ -33,7 +33,8 @@ impl Orchestrator {
         for (at, &core) in cores.iter().enumerate() {
             self.check_core(core, plan)?;
             if cores[..at].contains(&core) {
-                return Err(Refusal::RepeatedCore { core: u32::from(core.0) }.into());
+                let name = self.chip.core_name(core);
+                return Err(Refusal::RepeatedCore { core: u32::from(core.0), name }.into());
             }
         }
         Ok(())

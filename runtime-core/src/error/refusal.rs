@@ -20,7 +20,7 @@ pub enum Refusal {
     View { error: TensorError },
     #[error("invalid arguments (code 5): argument {argument} belongs to task {owner}, whose scope has closed")]
     ScopeClosed { argument: usize, owner: TaskId },
-    #[error("invalid arguments (code 5): argument {argument} is no memory of this runtime")]
+    #[error("invalid arguments (code 5): argument {argument} is no memory of this runtime, or has been released")]
     ForeignMemory { argument: usize },
     #[error(
         "invalid arguments (code 5): element type {data_type:?} of argument {argument} is unknown to the chip {chip}"
@@ -48,8 +48,8 @@ pub enum Refusal {
     GroupTooLarge { members: usize, kind: &'static str, available: usize },
     #[error("invalid arguments (code 5): {blocks} blocks are directed at {cores} cores; name one core for each block")]
     CoresAndBlocks { blocks: usize, cores: usize },
-    #[error("invalid arguments (code 5): core {core} is named for two blocks that start together")]
-    RepeatedCore { core: u32 },
+    #[error("invalid arguments (code 5): core {core} ({name}) is named for two blocks that start together")]
+    RepeatedCore { core: u32, name: String },
     #[error(
         "invalid arguments (code 5): a group has its arguments in its members; the task has {tensors} tensors and {scalars} scalars of its own"
     )]
