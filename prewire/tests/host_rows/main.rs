@@ -4,6 +4,12 @@
 #[allow(dead_code, reason = "it is shared with another test binary")]
 mod rig;
 
+#[path = "../oracle/lost.rs"]
+mod lost;
+
+mod group;
+mod mailbox;
+mod programs;
 mod scope_heap;
 mod stage;
 mod tensormap;
