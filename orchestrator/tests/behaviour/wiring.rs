@@ -266,3 +266,34 @@ fn many_readers_are_joined() {
     rig.finish();
     assert_eq!(rig.orchestrator.usage(), Default::default());
 }
+
+/// The part of HOST-069 that is about order: an older writer ends, and its slot is taken back, between a newer writer's look-up, which found it, and its
+/// entry, which waited for the room. The entry is the newer writer's, and a reader waits for it.
+#[test]
+fn an_older_writer_that_goes_between_look_up_and_entry_takes_nothing_with_it() {
+    let mut rig = Rig::new(OrchestratorConfig { window: [4; 4], ..small() });
+    let buffer = rig.external(&[4]);
+    for _ in 0..100 {
+        let older = rig.overwrite(&buffer, |_| {});
+        rig.gate(older);
+        let mut others = Vec::new();
+        for _ in 0..3 {
+            let id = rig.task(&[]);
+            others.push(rig.gate(id));
+        }
+        let rounds = rig.retirer.rounds;
+        rig.retirer.each_round = Some(Box::new(move |_| vec![older]));
+        let newer = rig.overwrite(&buffer, |_| {});
+        rig.retirer.each_round = None;
+        assert!(rig.retirer.rounds > rounds && rig.retirer.has_ended(older), "it was there at the look-up");
+        assert!(rig.orchestrator.slot_of(older).is_none(), "its slot has been taken back");
+        rig.gate(newer);
+        rig.retirer.complete(others[0]);
+        let reader = rig.input(&buffer, |_| {});
+        assert!(!rig.retirer.is_ready(reader), "it waits for the newer writer");
+        rig.retirer.complete(newer);
+        assert!(rig.retirer.is_ready(reader));
+        rig.retirer.complete(reader);
+        others[1..].iter().for_each(|&other| rig.retirer.complete(other));
+    }
+}

@@ -7,9 +7,13 @@ mod rig;
 #[path = "../oracle/lost.rs"]
 mod lost;
 
+mod arguments;
+mod buffers;
 mod group;
 mod mailbox;
+mod mixing;
 mod programs;
+mod ring_sizes;
 mod scope_heap;
 mod stage;
 mod tensormap;
