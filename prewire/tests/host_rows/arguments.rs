@@ -20,6 +20,13 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.alloc(layout) }
     }
 
+    // Without it the large tables of a runtime would be cleared page by page.
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         CALLS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as above.
@@ -137,10 +144,12 @@ fn frames_name_memory_by_buffer_and_offset() {
         ]);
         Ok(())
     });
-    // What is mapped before the worker is READY moves all that it maps later.
+    // What is mapped before the worker is READY moves all that it maps later, by an odd distance and however small it is.
     let elsewhere = HostRuntime::builder().subs(1).initialise(CoreKind::Vector, |_| {
-        let memory = prewire_platform_host::shared::SharedMemory::create("elsewhere", 37 << 20);
-        std::mem::forget(memory.map_err(|error| error.to_string())?);
+        for pages in [1u64, 3, 7, 37, 301, 7001, 100_003] {
+            let memory = prewire_platform_host::shared::SharedMemory::create("elsewhere", pages as usize * 4096);
+            std::mem::forget(memory.map_err(|error| error.to_string())?);
+        }
         Ok(())
     });
     let (mut host, ids) = host(elsewhere, vec![adds]);
