@@ -267,7 +267,7 @@ fn many_readers_are_joined() {
     assert_eq!(rig.orchestrator.usage(), Default::default());
 }
 
-/// The part of HOST-069 that is about order: an older writer ends, and its slot is taken back, between a newer writer's look-up, which found it, and its
+/// An older writer ends, and its slot is taken back, between a newer writer's look-up, which found it, and its
 /// entry, which waited for the room. The entry is the newer writer's, and a reader waits for it.
 #[test]
 fn an_older_writer_that_goes_between_look_up_and_entry_takes_nothing_with_it() {

@@ -69,7 +69,7 @@ fn code_of(shared: &Shared, token: Token) -> i32 {
     failure.expect("the worker's own words").0
 }
 
-/// The mailbox's part of HOST-085: a second frame, staged on a worker that is busy with the first, is started by the worker itself, while the runtime does
+/// A second frame, staged on a worker that is busy with the first, is started by the worker itself, while the runtime does
 /// nothing at all; both frames keep their bytes.
 #[test]
 fn a_staged_frame_is_started_by_the_worker() {

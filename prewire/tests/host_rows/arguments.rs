@@ -129,7 +129,7 @@ fn each_member_receives_exactly_its_own_arguments() {
     on_both(members_own_arguments);
 }
 
-/// The part of HOST-027 that forked workers show: the runtime's heap and a created buffer lie at other addresses in the worker, and twenty tasks over both
+/// The runtime's heap and a created buffer lie at other addresses in a forked worker, and twenty tasks over both
 /// leave the bytes that they should.
 #[test]
 fn frames_name_memory_by_buffer_and_offset() {

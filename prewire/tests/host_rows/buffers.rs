@@ -47,7 +47,7 @@ fn created_after_the_start(builder: HostBuilder) {
     }
 }
 
-/// The part of HOST-118 for workers that are forked, or threads.
+/// Workers that are forked, or threads, and have run before read and write a buffer that was not there when they started.
 #[test]
 fn a_buffer_that_is_made_while_workers_run_is_theirs_too() {
     on_both(created_after_the_start);

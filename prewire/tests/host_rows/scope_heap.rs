@@ -182,8 +182,8 @@ fn running_keeps(builder: HostBuilder) {
         .expect("the running task's bytes are what they were");
 }
 
-/// The part of HOST-058 that needs workers. (A scope's hold is no count that its end and a completion could race for: the submitting thread alone remembers
-/// it and alone takes memory back, and the model of slots covers the rest.)
+/// Claims HOST-058 together with the model of a held slot. (A scope's hold is no count that its end and a completion could race for: the submitting thread alone remembers
+/// it and alone takes memory back, and the model is of what completion and reclaim do have in common.)
 #[test]
 fn a_running_task_keeps_its_output_beyond_its_scope() {
     on_both(running_keeps);
