@@ -192,10 +192,12 @@ impl Orchestrator {
 
     /// Whether nothing runs, is ready, in hand or deferred, and nothing has moved for the no-progress budget.
     fn is_hopeless(&self, waiting: &mut Waiting, blocking: &dyn Blocking) -> bool {
-        let epoch = self.graph.epoch();
         let now = blocking.now_ns();
+        // In this order: an instance says that it achieved something before it says that nothing is in its hands any more.
+        let busy = self.is_busy();
+        let epoch = self.graph.epoch();
         // A run at its gate waits for those before it, whose own hopes are others' concern.
-        if epoch != waiting.epoch || self.is_busy() || (self.is_gated() && !self.state().gate.is_open()) {
+        if busy || epoch != waiting.epoch || (self.is_gated() && !self.state().gate.is_open()) {
             waiting.epoch = epoch;
             waiting.moved_ns = now;
         }

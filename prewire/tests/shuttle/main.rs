@@ -30,6 +30,7 @@ use prewire::{Chip, Engine, Runtime, WaitingPolicy};
 use runner::{Manner, Runner};
 use shuttle::scheduler::RandomScheduler;
 use shuttle::{Config, FailurePersistence, MaxSteps};
+use std::time::Duration;
 
 /// Tasks of a program, at most.
 const TASKS: usize = 24;
@@ -72,7 +73,8 @@ fn program_of(seed: u64) {
     let builder =
         builder.ring_task_window(WINDOW as u64).ring_heap(limits.heap_bytes()).ring_dep_pool(32 * WINDOW as u64);
     let builder = builder.index_entries(1 << 10).waiting(WaitingPolicy::PARK_AT_ONCE);
-    let builder = builder.caller_drives(seed % 8 >= 4);
+    // However long a thread is left out, something that is not over is in somebody's hand, and no wait is given up as hopeless.
+    let builder = builder.caller_drives(seed % 8 >= 4).no_progress(Duration::from_millis(1));
     let runtime = builder.build().expect("the settings are right");
     // Kernels that wait for one another wait by the clock of the wall.
     let manner = Manner { gangs: true, meets: false, late: false };

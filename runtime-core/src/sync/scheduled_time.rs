@@ -29,6 +29,11 @@ impl Instant {
         Self::now() - *self
     }
 
+    /// The moment `time` after this one, if there is one.
+    pub fn checked_add(&self, time: Duration) -> Option<Self> {
+        self.0.checked_add(time).map(Instant)
+    }
+
     /// The time since `earlier`, nothing if it is later.
     pub fn duration_since(&self, earlier: Self) -> Duration {
         self.saturating_duration_since(earlier)
