@@ -6,7 +6,7 @@ use prewire_runtime_core::waiting::Doorbell;
 use rustix::thread::futex;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 /// Parties that may sleep: a scheduler instance and the submitting thread.
@@ -32,22 +32,29 @@ pub struct Meeting {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Board {
-    /// Runs up to this number are over, however they ended.
-    over: Line<AtomicU32>,
+    /// The present run's number, shifted left by one, and whether it is cancelled.
+    run: Line<AtomicU64>,
     doorbells: [Line<SleepWord>; PARTIES],
     meetings: [Meeting; MEETINGS],
 }
 
 impl Board {
-    /// Whether a run has been ended.
+    /// Whether a run has been ended, or another one has begun since.
     #[inline]
     pub fn is_over(&self, run: u32) -> bool {
-        self.over.0.load(Ordering::Acquire) >= run
+        self.run.0.load(Ordering::Acquire) != u64::from(run) << 1
     }
 
-    /// Ends a run and the earlier ones, and wakes those that wait for one another in them.
+    /// A run begins; nothing of an earlier one runs.
+    pub fn begin(&self, run: u32) {
+        self.run.0.store(u64::from(run) << 1, Ordering::Release);
+    }
+
+    /// Ends the run if it is the present one, and wakes those that wait for one another in it. One that waits behind it has nothing to end.
     pub fn end(&self, run: u32) {
-        self.over.0.fetch_max(run, Ordering::AcqRel);
+        let open = u64::from(run) << 1;
+        // A run that is over, or cancelled already, stays as it is.
+        let _ = self.run.0.compare_exchange(open, open | 1, Ordering::AcqRel, Ordering::Relaxed);
         self.meetings.iter().for_each(Meeting::wake);
     }
 

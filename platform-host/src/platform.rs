@@ -336,7 +336,7 @@ impl Platform for HostPlatform {
         })
     }
 
-    fn begin_run(&self, _: u32, _: &Arc<KernelSet>) -> Result<(), String> {
+    fn begin_run(&self, run: u32, _: &Arc<KernelSet>) -> Result<(), String> {
         if !self.crew.is_owner() {
             return Err("this is a forked process; its workers belong to the original".to_owned());
         }
@@ -346,6 +346,7 @@ impl Platform for HostPlatform {
         let busy = self.crew.lanes().iter().filter(|lane| self.pulse(lane.core).running.is_some());
         let busy: Vec<&str> = busy.map(|lane| lane.name.as_str()).collect();
         if busy.is_empty() {
+            self.crew.board().begin(run);
             return Ok(());
         }
         Err(format!("{} is still inside a task of an earlier run that ignores its cancellation", busy.join(", ")))
