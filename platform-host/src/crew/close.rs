@@ -114,6 +114,7 @@ impl Crew {
         if let Some(launcher) = self.launcher.lock().expect(POISON).take() {
             let pid = launcher.pid;
             // The closed channel is its sign to leave.
+            launcher.channel.shut_down();
             drop(launcher);
             // Somebody else may have reaped it; only an interruption is tried again.
             while let Err(rustix::io::Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}

@@ -40,6 +40,12 @@ impl Channel {
         self.0
     }
 
+    /// Ends the channel for both sides, whoever else has a copy of this end: a program that forked has.
+    pub fn shut_down(&self) {
+        // One that is closed already is as good.
+        let _shut = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
+    }
+
     /// Sends a message whole.
     ///
     /// # Errors
