@@ -60,6 +60,11 @@
 #define PREWIRE_REPLAY_RECORDED UINT64_MAX
 
 /**
+ * No limit to a wait.
+ */
+#define PREWIRE_WAIT_FOREVER UINT64_MAX
+
+/**
  * No kernel in this place; or, where a kernel is registered, at the first free id.
  */
 #define PREWIRE_NO_KERNEL UINT32_MAX
@@ -1028,7 +1033,8 @@ typedef struct prewire_flush_writer prewire_flush_writer;
 typedef struct prewire_report prewire_report;
 
 /**
- * A run while its orchestration builds it. Good until the orchestration returns, on the thread that called prewire_runtime_run, and nowhere else.
+ * A run while its orchestration builds it. Good until the orchestration returns, on the thread that called prewire_runtime_run or
+ * prewire_runtime_submit, and nowhere else.
  */
 typedef struct prewire_run prewire_run;
 
@@ -1036,6 +1042,11 @@ typedef struct prewire_run prewire_run;
  * A chip and everything that runs graphs on it. Made by prewire_runtime_create; runs one graph at a time, any number of times.
  */
 typedef struct prewire_runtime prewire_runtime;
+
+/**
+ * A run that was submitted. Made by prewire_runtime_submit, given back to prewire_submission_destroy, which does nothing to the run.
+ */
+typedef struct prewire_submission prewire_submission;
 
 /**
  * A strided box of elements in a buffer. Plain data: copy it as you like; it owns nothing and needs no destroying.
@@ -2003,7 +2014,7 @@ typedef struct prewire_chip_info {
 } prewire_chip_info;
 
 /**
- * Builds a graph: called once by prewire_runtime_run, with the run and the context given there. It returns 0, or any other number to fail the run. It must not
+ * Builds a graph: called once by prewire_runtime_run or prewire_runtime_submit, with the run and the context given there. It returns 0, or any other number to fail the run. It must not
  * unwind: no exception may leave it.
  */
 typedef uint32_t (*prewire_orchestration)(struct prewire_run *run, void *context);
@@ -2591,6 +2602,56 @@ prewire_status prewire_runtime_run(struct prewire_runtime *runtime,
  * may call it.
  */
 const char *prewire_status_name(uint32_t status);
+
+/**
+ * Has orchestration build a graph, and returns while it runs. A run that is submitted behind others is built while they run, and its tasks start when they are
+ * over. With as many runs in flight as the runtime takes (two) the call waits.
+ *
+ * orchestration and context are as for prewire_runtime_run: called once, on the calling thread, before this returns. If it gives up, or a call in it is the end of
+ * the run, the status says so, *submission is NULL, and what of the run had begun is over. Otherwise *submission is the caller's, who gives it back to
+ * prewire_submission_destroy. In virtual time the run is over when the call returns. Any thread may call it, one at a time for one runtime.
+ *
+ * While runs are in flight, buffers cannot be read or written by prewire_buffer_read and prewire_buffer_write; prewire_runtime_destroy waits for all of them.
+ *
+ * @par Contract
+ * orchestration is NULL or a function that may be called so with context, and does not unwind; submission is NULL or may be written.
+ */
+prewire_status prewire_runtime_submit(struct prewire_runtime *runtime,
+                                      prewire_orchestration orchestration,
+                                      void *context,
+                                      struct prewire_submission **submission);
+
+/**
+ * Waits until a run is over, or for timeout_ms milliseconds, or without a limit for PREWIRE_WAIT_FOREVER.
+ *
+ * *is_over is afterwards 1 if the run is over, and 0 if the time was too short, which loses nothing. Of a run that is over the status, the last error and *report are
+ * those of prewire_runtime_run, each time and for everybody who waits; otherwise *report is NULL. Any thread may call it, several at once for one run.
+ *
+ * @par Contract
+ * is_over and report are NULL or may be written.
+ */
+prewire_status prewire_submission_wait(struct prewire_submission *submission,
+                                       uint64_t timeout_ms,
+                                       uint32_t *is_over,
+                                       struct prewire_report **report);
+
+/**
+ * Ends a run with code 9 and the caller's reason, unless it is over or has been ended: what runs is told to return, and nothing else of it is started. No other run is
+ * touched. reason stays the caller's. Any thread may call it.
+ *
+ * @par Contract
+ * reason is NULL or points to a text with a NUL at its end.
+ */
+prewire_status prewire_submission_cancel(struct prewire_submission *submission,
+                                         const char *reason);
+
+/**
+ * Gives a submission back. The run goes on. The handle is no longer the caller's; using or destroying it again is PREWIRE_STATUS_BAD_HANDLE. Any thread may call it.
+ *
+ * @par Contract
+ * Any value may be given; one that is no handle of a submission is an error.
+ */
+prewire_status prewire_submission_destroy(struct prewire_submission *submission);
 
 /**
  * What a tensor looks like. Both stay the caller's. Any thread may call it.

@@ -780,6 +780,56 @@ struct KernelOptions {
     std::uint64_t lasts_ns = 0;
 };
 
+/** A run that was submitted. It may be waited for by several threads, and goes on if this object is destroyed. */
+class Submission {
+public:
+    Submission() = default;
+    explicit Submission(prewire_submission *raw) : handle_(raw) {}
+
+    /** Waits until the run is over. A failure comes out as that of Runtime::run does. */
+    Outcome<Report> wait() const
+    {
+        auto ended = wait_until(PREWIRE_WAIT_FOREVER);
+#ifdef PREWIRE_NO_EXCEPTIONS
+        if (!ended) {
+            return Result<Report>(ended.error());
+        }
+        return Outcome<Report>(std::move(**ended));
+#else
+        return std::move(*ended);
+#endif
+    }
+    /** Waits until the run is over, or for so many milliseconds: nothing then, and nothing is lost. */
+    Outcome<std::optional<Report>> wait_for(std::uint64_t timeout_ms) const { return wait_until(timeout_ms); }
+    /** Ends the run, unless it is over. No other run is touched. */
+    Outcome<void> cancel(const std::string &reason) const
+    {
+        return detail::outcome(prewire_submission_cancel(handle_.get(), reason.c_str()));
+    }
+
+    prewire_submission *raw() const { return handle_.get(); }
+
+private:
+    Outcome<std::optional<Report>> wait_until(std::uint64_t timeout_ms) const
+    {
+        std::uint32_t is_over = 0;
+        prewire_report *raw = nullptr;
+        const auto status = prewire_submission_wait(handle_.get(), timeout_ms, &is_over, &raw);
+        auto failure = detail::last_failure(status);
+        Report report(raw);
+        if (status == PREWIRE_STATUS_OK) {
+            return is_over ? std::optional<Report>(std::move(report)) : std::optional<Report>();
+        }
+#ifdef PREWIRE_NO_EXCEPTIONS
+        return Result<std::optional<Report>>(std::move(failure));
+#else
+        throw RunFailed(std::move(failure), std::move(report));
+#endif
+    }
+
+    detail::Owned<prewire_submission, prewire_submission_destroy> handle_;
+};
+
 /** A chip and everything that runs graphs on it. */
 class Runtime {
 public:
@@ -875,6 +925,20 @@ public:
         return run_into(orchestration, report);
     }
 
+    /** Builds a graph as run does, and returns while it runs, maybe behind one that was submitted before. The orchestration is called before this returns. */
+    template <typename Orchestration>
+    Outcome<Submission> submit(Orchestration &&orchestration)
+    {
+        prewire_submission *raw = nullptr;
+        auto failure = build(orchestration, [&](prewire_orchestration function, void *context) {
+            return prewire_runtime_submit(handle_.get(), function, context, &raw);
+        });
+        if (failure) {
+            return detail::failed<Submission>(std::move(*failure));
+        }
+        return Submission(raw);
+    }
+
     /** Runs a recorded graph. */
     Outcome<Report> replay(const std::string &path, std::uint64_t kernel_ns = PREWIRE_REPLAY_RECORDED)
     {
@@ -940,16 +1004,26 @@ private:
     template <typename Orchestration>
     std::optional<Failure> run_into(Orchestration &orchestration, Report &report)
     {
+        return build(orchestration, [&](prewire_orchestration function, void *context) {
+            prewire_report *raw = nullptr;
+            const auto status = prewire_runtime_run(handle_.get(), function, context, &raw);
+            report = Report(raw);
+            return status;
+        });
+    }
+
+    /** Makes a call that calls an orchestration. */
+    template <typename Orchestration, typename Call>
+    std::optional<Failure> build(Orchestration &orchestration, Call &&call)
+    {
         Context<Orchestration> context{orchestration, {}
 #ifndef PREWIRE_NO_EXCEPTIONS
                                        ,
                                        nullptr
 #endif
         };
-        prewire_report *raw = nullptr;
-        const auto status = prewire_runtime_run(handle_.get(), &Runtime::orchestrate<Orchestration>, &context, &raw);
+        const auto status = call(&Runtime::orchestrate<Orchestration>, &context);
         auto failure = detail::last_failure(status);
-        report = Report(raw);
 #ifndef PREWIRE_NO_EXCEPTIONS
         if (context.thrown) {
             std::rethrow_exception(context.thrown);

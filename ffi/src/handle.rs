@@ -31,7 +31,8 @@ const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 const TAG: u64 = 0x50;
 
 /// What the kinds are called, by their numbers.
-const NAMES: [&str; 16] = ["", "runtime", "buffer", "report", "run", "writer", "", "", "", "", "", "", "", "", "", ""];
+const NAMES: [&str; 16] =
+    ["", "runtime", "buffer", "report", "run", "writer", "submission", "", "", "", "", "", "", "", "", ""];
 
 struct Place {
     generation: u64,

@@ -23,6 +23,7 @@ pub mod report;
 pub mod run;
 pub mod runtime;
 pub mod status;
+pub mod submission;
 mod submit;
 pub mod task;
 pub mod tensor;

@@ -12,7 +12,8 @@ use crate::tensor::prewire_tensor;
 use prewire::{DataType, Run, ScopeMode, Tensor};
 use std::ffi::{c_char, c_void};
 
-/// A run while its orchestration builds it. Good until the orchestration returns, on the thread that called `prewire_runtime_run`, and nowhere else.
+/// A run while its orchestration builds it. Good until the orchestration returns, on the thread that called `prewire_runtime_run` or
+/// `prewire_runtime_submit`, and nowhere else.
 #[derive(Debug)]
 pub struct prewire_run {
     _opaque: [u8; 0],
@@ -25,7 +26,7 @@ impl Handle for prewire_run {
     const NAME: &'static str = "run";
 }
 
-/// Builds a graph: called once by `prewire_runtime_run`, with the run and the context given there. It returns 0, or any other number to fail the run. It must not
+/// Builds a graph: called once by `prewire_runtime_run` or `prewire_runtime_submit`, with the run and the context given there. It returns 0, or any other number to fail the run. It must not
 /// unwind: no exception may leave it.
 pub type prewire_orchestration = Option<unsafe extern "C" fn(run: *mut prewire_run, context: *mut c_void) -> u32>;
 

@@ -140,17 +140,21 @@ pub unsafe extern "C" fn prewire_runtime_run(
             orchestration.ok_or_else(|| Error::argument("orchestration is NULL; give the function that submits"))?;
         let (outcome, result) = run(runtime, |run, handle| {
             // SAFETY: by contract of this function.
-            let code = frame::enter_run(handle, run, || unsafe { orchestration(handle, context) });
-            if code == 0 {
-                return Ok(());
-            }
-            let text = format!("the orchestration returned {code}");
-            Err(SubmitError::Refused(Refusal::Other { text }))
+            gave_up(frame::enter_run(handle, run, || unsafe { orchestration(handle, context) }))
         })?;
         // SAFETY: by contract.
         unsafe { hand_over(report, outcome) }?;
         result
     })
+}
+
+/// What an orchestration's number means.
+pub(crate) fn gave_up(code: u32) -> Result<(), SubmitError> {
+    if code == 0 {
+        return Ok(());
+    }
+    let text = format!("the orchestration returned {code}");
+    Err(SubmitError::Refused(Refusal::Other { text }))
 }
 
 /// No report yet.

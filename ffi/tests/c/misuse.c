@@ -239,6 +239,9 @@ static void runtimes(void)
     EXPECT_TEXT(NULL_HANDLE, "no handle", prewire_runtime_destroy((prewire_runtime *)&config));
     EXPECT(NULL_HANDLE, prewire_runtime_chip(NULL, &info));
     EXPECT(NULL_HANDLE, prewire_runtime_run(NULL, nothing, NULL, NULL));
+    prewire_submission *submission;
+    EXPECT(NULL_HANDLE, prewire_runtime_submit(NULL, nothing, NULL, &submission));
+    HOLDS(submission == NULL);
     EXPECT(NULL_HANDLE, prewire_runtime_unregister(NULL, 0));
 }
 
@@ -410,6 +413,20 @@ int main(void)
     OK(prewire_runtime_create(&config, &another));
     EXPECT(REFUSED, prewire_runtime_chip(state.runtime, NULL));
     EXPECT(REFUSED, prewire_runtime_run(state.runtime, NULL, NULL, NULL));
+    prewire_submission *submission;
+    uint32_t is_over = 0;
+    EXPECT(REFUSED, prewire_runtime_submit(state.runtime, NULL, NULL, &submission));
+    EXPECT(REFUSED, prewire_runtime_submit(state.runtime, nothing, NULL, NULL));
+    OK(prewire_runtime_submit(state.runtime, nothing, NULL, &submission));
+    EXPECT(REFUSED, prewire_submission_cancel(submission, NULL));
+    EXPECT_TEXT(NULL_HANDLE, "submission", prewire_submission_wait((prewire_submission *)state.runtime, 0, NULL, NULL));
+    OK(prewire_submission_wait(submission, PREWIRE_WAIT_FOREVER, NULL, NULL));
+    OK(prewire_submission_destroy(submission));
+    EXPECT_TEXT(NULL_HANDLE, "destroyed", prewire_submission_destroy(submission));
+    EXPECT(NULL_HANDLE, prewire_submission_wait(submission, 0, &is_over, NULL));
+    EXPECT(NULL_HANDLE, prewire_submission_wait(NULL, 0, &is_over, NULL));
+    EXPECT(NULL_HANDLE, prewire_submission_cancel(NULL, "no reason"));
+    EXPECT(NULL_HANDLE, prewire_submission_destroy(NULL));
     EXPECT(REFUSED, prewire_runtime_replay(state.runtime, NULL, 0, NULL));
     EXPECT_TEXT(PREWIRE_STATUS_FILE_FAILED, "/no/graph", prewire_runtime_replay(state.runtime, "/no/graph", 0, NULL));
     EXPECT(PREWIRE_STATUS_FILE_FAILED, prewire_runtime_replay(state.runtime, "/dev/null", 0, NULL));

@@ -65,6 +65,16 @@ int main()
         return submitted ? prewire::Result<void>() : prewire::Result<void>(submitted.error());
     });
     HOLDS(!failed && failed.error().status() == PREWIRE_STATUS_KERNEL_FAILED && failed.error().text.find("no scalar") != std::string::npos);
+    auto submission = runtime.submit([&](prewire::Run &run) -> prewire::Result<void> {
+        auto submitted = run.submit(prewire::Task::vector(*add).inout(*tensor));
+        return submitted ? prewire::Result<void>() : prewire::Result<void>(submitted.error());
+    });
+    HOLDS(submission && submission->cancel("late or not"));
+    auto ended = submission->wait();
+    HOLDS(!ended && (ended.error().status() == PREWIRE_STATUS_KERNEL_FAILED || ended.error().status() == PREWIRE_STATUS_EXPLICIT_FATAL));
+    HOLDS(!submission->wait_for(0));
+    const auto given_up = runtime.submit([&](prewire::Run &) -> prewire::Result<void> { return prewire::Failure{78, "my own"}; });
+    HOLDS(!given_up && given_up.error().code == 78);
     prewire::Report last;
     const auto failure = runtime.run([&](prewire::Run &) -> prewire::Result<void> { return prewire::Failure{77, "my own"}; }, last);
     HOLDS(failure && failure->code == 77 && failure->text == "my own" && last.status() == PREWIRE_STATUS_INVALID_ARGUMENTS);

@@ -127,11 +127,24 @@ void graphs()
     runtime.run([&](prewire::Run &run) { run.submit(prewire::Task::vector(sum_columns).input(transposed).output_existing(s)); });
     HOLDS((sums.read<float>() == std::vector<float>{5, 7, 9}));
 
+    // Runs that are waited for later.
+    const auto submission = runtime.submit([&](prewire::Run &run) { run.submit(prewire::Task::cube(count)); });
+    HOLDS(submission.wait().counts().completed == 1);
+    HOLDS(submission.wait_for(0)->counts().completed == 1);
+    submission.cancel("too late to matter");
+    HOLDS(calls == 2);
+    try {
+        runtime.submit([](prewire::Run &) { throw std::runtime_error("gives up"); });
+        HOLDS(false);
+    } catch (const std::runtime_error &error) {
+        HOLDS(std::string(error.what()) == "gives up");
+    }
+
     // Moved-from objects are empty, and say so.
     auto moved = std::move(runtime);
     HOLDS(thrown(PREWIRE_STATUS_BAD_HANDLE, [&] { runtime.chip(); }).find("NULL") != std::string::npos);
     moved.run([&](prewire::Run &run) { run.submit(prewire::Task::cube(count)); });
-    HOLDS(calls == 2);
+    HOLDS(calls == 3);
     moved.unregister(count);
     HOLDS(thrown(PREWIRE_STATUS_INVALID_ARGUMENTS, [&] { moved.unregister(count); }).find("not registered") != std::string::npos);
     prewire::Task task = prewire::Task::dummy();

@@ -28,6 +28,11 @@ fn surface() {
 }
 
 #[test]
+fn submissions() {
+    Program::c("submissions").run();
+}
+
+#[test]
 fn flush_writer() {
     Program::c("flush_writer").run();
 }
