@@ -76,6 +76,8 @@ pub enum Placement<'a> {
 /// A task to submit.
 ///
 /// Building never fails: the first mistake sticks and is reported at submit.
+///
+/// A task is written anew for each submit, behind stores that may wait for another processor, so what few tasks have costs the others one store.
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'a> {
     pub(crate) kernels: [Option<KernelId>; 3],
@@ -83,19 +85,37 @@ pub struct Task<'a> {
     pub(crate) arguments: &'a [Argument<'a>],
     pub(crate) scalars: &'a [Scalar],
     pub(crate) dependencies: &'a [Dependency],
-    pub(crate) blocks: i64,
-    pub(crate) gang: bool,
-    pub(crate) communicates: bool,
-    pub(crate) members: &'a [Member<'a>],
-    pub(crate) group: bool,
-    pub(crate) placement: Placement<'a>,
-    pub(crate) predicate: Option<Predicate<'a>>,
-    pub(crate) budget: Option<Duration>,
-    pub(crate) mistake: Option<Mistake>,
+    /// What was said about the task beyond that.
+    pub(crate) special: Option<Special<'a>>,
+}
+
+/// What few tasks have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Special<'a> {
+    blocks: i64,
+    gang: bool,
+    communicates: bool,
+    members: Option<&'a [Member<'a>]>,
+    placement: Placement<'a>,
+    predicate: Option<Predicate<'a>>,
+    budget: Option<Duration>,
+    mistake: Option<Mistake>,
     /// How many tensors and scalars had been given when the mistake was made.
-    pub(crate) given: [usize; 2],
-    /// Whether anything was said about the task beyond one kernel, arguments and dependencies.
-    pub(crate) special: bool,
+    given: [usize; 2],
+}
+
+impl Special<'_> {
+    const NOTHING: Self = Special {
+        blocks: 1,
+        gang: false,
+        communicates: false,
+        members: None,
+        placement: Placement::Any,
+        predicate: None,
+        budget: None,
+        mistake: None,
+        given: [0; 2],
+    };
 }
 
 /// The first mistake made while a task was built; the orchestrator turns it into a refusal.
@@ -108,24 +128,7 @@ pub enum Mistake {
 
 impl<'a> Task<'a> {
     const fn with_kernels(kernels: [Option<KernelId>; 3]) -> Self {
-        Task {
-            kernels,
-            dummy: false,
-            arguments: &[],
-            scalars: &[],
-            dependencies: &[],
-            blocks: 1,
-            gang: false,
-            communicates: false,
-            members: &[],
-            group: false,
-            placement: Placement::Any,
-            predicate: None,
-            budget: None,
-            mistake: None,
-            given: [0; 2],
-            special: false,
-        }
+        Task { kernels, dummy: false, arguments: &[], scalars: &[], dependencies: &[], special: None }
     }
 
     /// A task for one cube core per block.
@@ -177,16 +180,14 @@ impl<'a> Task<'a> {
         if blocks < 1 || blocks > MAX_BLOCKS as i64 {
             return self.mistaken(Mistake::Blocks(blocks));
         }
-        self.blocks = blocks;
-        self.special = true;
+        self.special().blocks = blocks;
         self
     }
 
     /// All blocks start together, or none does.
     #[must_use]
     pub const fn sync_start(mut self) -> Self {
-        self.gang = true;
-        self.special = true;
+        self.special().gang = true;
         self
     }
 
@@ -195,33 +196,30 @@ impl<'a> Task<'a> {
     /// of its members.
     #[must_use]
     pub const fn group(mut self, members: &'a [Member<'a>]) -> Self {
-        self.members = members;
-        self.group = true;
-        self.gang = true;
-        self.special = true;
+        let special = self.special();
+        special.members = Some(members);
+        special.gang = true;
         self
     }
 
     /// The parts of one block talk to each other, so they must run at the same time. Implied by several parts and by [`Task::sync_start`].
     #[must_use]
     pub const fn communicates(mut self) -> Self {
-        self.communicates = true;
+        self.special().communicates = true;
         self
     }
 
     /// Where the blocks run.
     #[must_use]
     pub const fn placement(mut self, placement: Placement<'a>) -> Self {
-        self.placement = placement;
-        self.special = true;
+        self.special().placement = placement;
         self
     }
 
     /// Runs the task only if the predicate holds when it becomes ready.
     #[must_use]
     pub const fn predicate(mut self, predicate: Predicate<'a>) -> Self {
-        self.predicate = Some(predicate);
-        self.special = true;
+        self.special().predicate = Some(predicate);
         self
     }
 
@@ -231,18 +229,25 @@ impl<'a> Task<'a> {
         if budget.is_zero() {
             return self.mistaken(Mistake::ZeroBudget);
         }
-        self.budget = Some(budget);
-        self.special = true;
+        self.special().budget = Some(budget);
         self
     }
 
     const fn mistaken(mut self, mistake: Mistake) -> Self {
-        if self.mistake.is_none() {
-            self.mistake = Some(mistake);
-            self.given = [self.arguments.len(), self.scalars.len()];
-            self.special = true;
+        let given = [self.arguments.len(), self.scalars.len()];
+        let special = self.special();
+        if special.mistake.is_none() {
+            special.mistake = Some(mistake);
+            special.given = given;
         }
         self
+    }
+
+    const fn special(&mut self) -> &mut Special<'a> {
+        if self.special.is_none() {
+            self.special = Some(Special::NOTHING);
+        }
+        self.special.as_mut().expect("it was just written")
     }
 }
 
@@ -263,7 +268,7 @@ impl<'a> Task<'a> {
     /// Whether nothing was said about the task beyond its kernels, arguments and dependencies: one block for any core, no mistake.
     #[inline]
     pub const fn is_ordinary(&self) -> bool {
-        !self.special
+        self.special.is_none()
     }
 
     /// The tensor arguments.
@@ -287,54 +292,54 @@ impl<'a> Task<'a> {
     /// The block count, within its limits unless [`Task::first_mistake`] says otherwise.
     #[inline]
     pub const fn block_count(&self) -> u32 {
-        self.blocks as u32
+        if let Some(special) = &self.special { special.blocks as u32 } else { 1 }
     }
 
     /// Whether all blocks start together.
     #[inline]
     pub const fn is_gang(&self) -> bool {
-        self.gang
+        matches!(&self.special, Some(Special { gang: true, .. }))
     }
 
     /// Whether parts of one block must run at the same time by the user's word.
     #[inline]
     pub const fn parts_communicate(&self) -> bool {
-        self.communicates
+        matches!(&self.special, Some(Special { communicates: true, .. }))
     }
 
     /// The members, if the task is a group.
     #[inline]
     pub const fn members_named(&self) -> Option<&'a [Member<'a>]> {
-        if self.group { Some(self.members) } else { None }
+        if let Some(special) = &self.special { special.members } else { None }
     }
 
     /// Where the blocks run.
     #[inline]
     pub const fn placed(&self) -> Placement<'a> {
-        self.placement
+        if let Some(special) = &self.special { special.placement } else { Placement::Any }
     }
 
     /// The predicate, if there is one.
     #[inline]
     pub const fn predicated(&self) -> Option<&Predicate<'a>> {
-        self.predicate.as_ref()
+        if let Some(special) = &self.special { special.predicate.as_ref() } else { None }
     }
 
     /// The task's own budget, if it has one.
     #[inline]
     pub const fn own_budget(&self) -> Option<Duration> {
-        self.budget
+        if let Some(special) = &self.special { special.budget } else { None }
     }
 
     /// The first mistake made while building, if any.
     #[inline]
     pub const fn first_mistake(&self) -> Option<Mistake> {
-        self.mistake
+        if let Some(special) = &self.special { special.mistake } else { None }
     }
 
     /// How many tensors and scalars had been given when the first mistake was made: too many of them were an earlier one.
     pub const fn given_before_mistake(&self) -> [usize; 2] {
-        self.given
+        if let Some(special) = &self.special { special.given } else { [0; 2] }
     }
 }
 
