@@ -96,14 +96,7 @@ impl FrameState {
             self.0.store(to, Ordering::Release);
             return true;
         }
-        self.0
-            .compare_exchange(
-                from,
-                to,
-                unless(cfg!(prewire_mutation = "take_relaxed"), Ordering::Acquire),
-                Ordering::Relaxed,
-            )
-            .is_ok()
+        self.0.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// The worker is done with the frame, and has written how where it failed.
