@@ -227,7 +227,9 @@ fn one_failing_block_fails_its_task_once() {
         let RunError::KernelFailed { first, failed: count, unrun } = &*failed.error else { panic!("{failed}") };
         assert_eq!((first.block, first.code, *count, *unrun), (5, 5, 1, 0));
         assert_eq!((failed.report.tasks, failed.report.completed), (17, 17), "the task is complete once");
-        assert!(calls.count() < 96, "blocks not yet dispatched were skipped; {} ran", calls.count());
+        // Where kernels have threads of their own, all others may run before the scheduler comes to see the failure.
+        let most = if engine == Engine::Threads { 96 } else { 95 };
+        assert!(calls.count() <= most, "blocks not yet dispatched were skipped; {} ran", calls.count());
     }
 }
 
