@@ -210,7 +210,14 @@ fn one_failing_block_fails_its_task_once() {
             runtime
                 .register(Kernel::vector("block five fails", move |kernel| {
                     calls.one();
-                    if kernel.block_index() == 5 { Err(KernelError::new(5, "five")) } else { Ok(()) }
+                    if kernel.block_index() == 5 {
+                        return Err(KernelError::new(5, "five"));
+                    }
+                    if kernel.block_index() > 5 {
+                        // So that the few cores cannot get through all the others before a busy machine has shown the failure to the scheduler.
+                        std::thread::sleep(std::time::Duration::from_millis(50));
+                    }
+                    Ok(())
                 }))
                 .unwrap()
         };
@@ -227,9 +234,7 @@ fn one_failing_block_fails_its_task_once() {
         let RunError::KernelFailed { first, failed: count, unrun } = &*failed.error else { panic!("{failed}") };
         assert_eq!((first.block, first.code, *count, *unrun), (5, 5, 1, 0));
         assert_eq!((failed.report.tasks, failed.report.completed), (17, 17), "the task is complete once");
-        // Where kernels have threads of their own, all others may run before the scheduler comes to see the failure.
-        let most = if engine == Engine::Threads { 96 } else { 95 };
-        assert!(calls.count() <= most, "blocks not yet dispatched were skipped; {} ran", calls.count());
+        assert!(calls.count() < 96, "blocks not yet dispatched were skipped; {} ran", calls.count());
     }
 }
 

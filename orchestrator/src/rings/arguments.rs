@@ -110,16 +110,6 @@ impl Arguments {
         self.in_groups += units;
     }
 
-    /// The unit that will most likely be the next but `ahead`.
-    #[inline]
-    pub(crate) fn likely_unit(&self, ahead: u32) -> u32 {
-        let unit = self.next + ahead;
-        match self.free.last() {
-            Some(&segment) if unit >= self.end => segment + (unit - self.end),
-            _ => unit,
-        }
-    }
-
     #[cold]
     fn enter_segment(&mut self, sequence: u64) {
         let segment = self.free.pop().expect("there are segments for a full window of the largest tasks");

@@ -242,18 +242,6 @@ impl Ring {
         (sequence, self.slots.slot_of(sequence))
     }
 
-    /// The slot that the task after so many more will most likely have.
-    #[inline]
-    pub(crate) fn likely_slot(&self, ahead: u64) -> SlotIndex {
-        self.slots.likely_slot_of(self.head - 1, self.head - 1 + ahead)
-    }
-
-    /// The argument unit that will most likely be the next but `ahead`.
-    #[inline]
-    pub(crate) fn likely_unit(&self, ahead: u32) -> u32 {
-        self.arguments.likely_unit(ahead)
-    }
-
     /// Where a run of `count` edges would go.
     #[inline]
     pub(crate) fn place_edges(&self, count: u32) -> Option<u64> {

@@ -44,16 +44,6 @@ impl Slots {
         SlotIndex(self.chunks[group] + within)
     }
 
-    /// The slot that a task to come will most likely have, if nothing is given back before.
-    #[inline]
-    pub(crate) fn likely_slot_of(&self, head: u64, sequence: u64) -> SlotIndex {
-        let within = sequence as u32 & ((1 << self.chunk_bits) - 1);
-        match self.free.last() {
-            Some(&chunk) if sequence >> self.chunk_bits != head >> self.chunk_bits => SlotIndex(chunk + within),
-            _ => SlotIndex(self.slot_of(head).0 - (head as u32 & ((1 << self.chunk_bits) - 1)) + within),
-        }
-    }
-
     /// Prepares the place of the next task. To be called once for each sequence number in order, when the window has room for it.
     #[inline]
     pub(crate) fn enter(&mut self, head: u64) {

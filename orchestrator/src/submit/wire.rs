@@ -6,21 +6,14 @@ use crate::log::TaskKind;
 use crate::rings::NOTHING_KEPT;
 use prewire_runtime_core::arguments::{ArgumentArena, ArgumentUnit, ENTRIES_PER_UNIT, Entry};
 use prewire_runtime_core::consumers::{Ending, Pushed};
-use prewire_runtime_core::edge::{Edge, EdgeBody, EdgeFlags};
+use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
 use prewire_runtime_core::id::{CoreId, EdgeIndex, SlotIndex, TaskId};
-use prewire_runtime_core::slot::{NO_CAUSE, Slot, TaskBody, TaskExtra, TaskFlags};
-use prewire_runtime_core::sync::prefetch_for_write;
+use prewire_runtime_core::slot::{NO_CAUSE, TaskBody, TaskExtra, TaskFlags};
 use prewire_runtime_core::task::{Argument, Placement, Scalar, Task};
 use prewire_runtime_core::tensor::{ArgumentTag, Tensor};
 
 /// After so many submits others are told how many there are, so that they know how far behind they are.
 const SUBMITS_TOLD: u64 = 32;
-
-/// How many tasks ahead lines are asked for: far enough that they are there in time.
-const AHEAD: u64 = 8;
-const LINE_BYTES: usize = 64;
-/// Four to a line.
-const EDGES_AHEAD: usize = 20;
 
 impl Orchestrator {
     /// Makes the admitted task and publishes it. Nothing can fail from here on.
@@ -41,7 +34,6 @@ impl Orchestrator {
             );
             (id, slot)
         };
-        self.prefetch_next(plan.units());
         if plan.has_extra() {
             self.write_extra(task, plan, slot);
         }
@@ -164,19 +156,6 @@ impl Orchestrator {
         self.make_outputs(id, address, first_buffer);
     }
 
-    /// Takes the lines that the tasks behind this one will most likely write out of the hands of whoever ran their last users.
-    #[inline]
-    fn prefetch_next(&self, units: u32) {
-        let ring = self.rings.get(self.ring);
-        let slot: *const Slot = self.graph.slots.get(ring.likely_slot(AHEAD));
-        prefetch_for_write(slot);
-        prefetch_for_write(slot.cast::<u8>().wrapping_add(LINE_BYTES));
-        // As many lines as this task has taken, each once if the next ones are like it.
-        for unit in 0..units {
-            prefetch_for_write(self.graph.arguments.pointer(ring.likely_unit((AHEAD as u32 - 1) * units + unit)));
-        }
-    }
-
     /// Makes a task whose blocks have arguments or cores of their own: its directory, and the spans that it names.
     #[cold]
     fn wire_directory(&mut self, task: &Task<'_>, plan: &Plan) -> (TaskId, SlotIndex) {
@@ -257,8 +236,6 @@ impl Orchestrator {
         let place = self.graph.slots.get(consumer);
         // SAFETY: this thread wrote the body, and nobody else can see it yet.
         let first_edge = unsafe { place.body() }.edges;
-        let next_edges: *const Edge = self.graph.edges.get(EdgeIndex(first_edge));
-        prefetch_for_write(next_edges.wrapping_add(EDGES_AHEAD));
         let mut waits = 0;
         for (edge, &(producer, flags)) in (first_edge..).map(EdgeIndex).zip(self.edge_set.as_slice()) {
             let body = EdgeBody { consumer, producer, flags };
