@@ -33,6 +33,7 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
     passed &= headers(&tools, &mut count)?;
     let prefix = folder.join("prefix");
     install::install(&prefix, "dev")?;
+    passed &= needs_only_the_system(&prefix.join("lib/libprewire.so"))?;
     passed &= examples::run(&tools, &folder, &prefix, &mut count)?;
     say!("{} compilations, {} runs of examples", count.compilations, count.runs);
     if passed && !tools.missing.is_empty() {
@@ -42,6 +43,26 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<Outcome> {
         )));
     }
     Ok(Outcome::from_success(passed))
+}
+
+/// What every system has that runs programs in C.
+const SYSTEM: [&str; 7] = ["libc.so", "libm.so", "libgcc_s.so", "libdl.so", "libpthread.so", "librt.so", "ld-linux"];
+
+/// Whether the installed library needs no other beyond the system's.
+fn needs_only_the_system(library: &Path) -> Result<bool> {
+    let told = Command::new("readelf").arg("--dynamic").arg(library).output().context("readelf cannot be run")?;
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    let needed: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("(NEEDED)"))
+        .filter_map(|line| Some(line.split_once('[')?.1.trim_end_matches(']')))
+        .collect();
+    let foreign = needed.iter().any(|name| !SYSTEM.iter().any(|known| name.starts_with(known)));
+    if needed.is_empty() || foreign {
+        say!("{} needs {needed:?}; only libraries of the system are expected", library.display());
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 /// What was done.
