@@ -206,9 +206,12 @@ impl ReadAfterWrite {
     }
 
     pub(super) fn clear(&mut self) {
+        if self.entries.in_use() != 0 {
+            // Whatever was retired has left its slot and its bucket.
+            self.buckets.fill(NONE);
+            self.slots.fill(NONE);
+        }
         self.entries.clear();
-        self.buckets.fill(NONE);
-        self.slots.fill(NONE);
         self.probes.clear();
         self.marks = 0;
     }

@@ -21,6 +21,8 @@ const MOST_NEXT_LEVEL: usize = 64;
 /// A host's tasks may take any time, unless they have a budget of their own.
 const NO_BUDGET: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 const EXIT_DEADLINE_MS: u64 = 5000;
+/// How often a party yields before it sleeps: about as long as it takes to wake a process that sleeps, so that whoever waits loses no more than that.
+const YIELDS: u32 = 100;
 
 /// Builds a [`HostRuntime`].
 #[derive(Clone, Debug)]
@@ -221,14 +223,15 @@ impl HostBuilder {
         };
         let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
         // The scheduler, the caller and every worker may be awake at once.
-        let waiting = self.waiting.unwrap_or(WaitingPolicy::for_machine(processors, plans.len() + 2));
+        let fitting = WaitingPolicy::for_machine(processors, plans.len() + 2);
+        let waiting = self.waiting.unwrap_or(WaitingPolicy { yields: YIELDS, ..fitting });
         let config = CrewConfig {
             workers: plans,
             startup_timeout: self.startup_timeout,
             command_timeout: self.command_timeout,
             waiting,
         };
-        let engine = self.engine.chip(chip).threads(2).watchdog(NO_BUDGET).waiting(waiting);
+        let engine = self.engine.chip(chip).threads(2).stand_in().watchdog(NO_BUDGET).waiting(waiting);
         HostRuntime::assemble(self.level, engine, config, places, self.callables, &self.cancel, self.deadline)
     }
 

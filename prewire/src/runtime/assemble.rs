@@ -5,6 +5,7 @@ use super::instance;
 use super::lifecycle::Runtime;
 use super::machine::{Drive, Machine};
 use super::shared::{Facts, Shared};
+use super::stand_in;
 use super::supervisor;
 use prewire_orchestrator::{Orchestrator, OrchestratorConfig};
 use prewire_platform_sim::{Engine, Sim, SimConfig, SimMemory, VirtualSim};
@@ -85,6 +86,7 @@ impl Runtime {
         let facts = Facts {
             chip: plan.chip.clone(),
             driven_by_caller: plan.driven_by_caller,
+            stand_in: plan.stand_in,
             watchdog: plan.watchdog,
             record_trace: plan.record_trace,
             depth: plan.depth,
@@ -104,6 +106,11 @@ impl Runtime {
             let shared = self.shared.clone();
             let thread = thread::Builder::new().name(format!("scheduler-{index}"));
             self.threads.push(thread.spawn(move || instance::drive(&shared, index))?);
+        }
+        if self.plan.stand_in {
+            let shared = self.shared.clone();
+            let thread = thread::Builder::new().name("stand-in".to_owned());
+            self.threads.push(thread.spawn(move || stand_in::drive(&shared))?);
         }
         let shared = self.shared.clone();
         let thread = thread::Builder::new().name("supervisor".to_owned());

@@ -54,6 +54,7 @@ pub struct Builder {
     engine: Engine,
     threads: i64,
     caller_drives: bool,
+    stand_in: bool,
     single_thread: bool,
     window: Option<[u64; RING_COUNT]>,
     heap: Option<[u64; RING_COUNT]>,
@@ -78,6 +79,8 @@ pub(crate) struct Plan {
     pub(super) instances: usize,
     /// Instances that have no thread of their own: the caller drives them while it waits.
     pub(super) driven_by_caller: usize,
+    /// Whether the first of these has a thread for when nobody waits.
+    pub(super) stand_in: bool,
     pub(super) window: [u64; RING_COUNT],
     pub(super) heap: [u64; RING_COUNT],
     pub(super) edges: [u64; RING_COUNT],
@@ -108,6 +111,7 @@ impl Default for Builder {
             engine: Engine::Inline,
             threads: 0,
             caller_drives: false,
+            stand_in: false,
             single_thread: false,
             window: None,
             heap: None,
@@ -166,6 +170,13 @@ impl Builder {
     /// No scheduler has a thread: the caller plays them all whenever it waits.
     pub fn single_thread(mut self, single_thread: bool) -> Self {
         self.single_thread = single_thread;
+        self
+    }
+
+    /// Whoever waits drives the first scheduler, and a thread of the runtime drives it while nobody waits: for platforms whose cores are elsewhere, where driving
+    /// takes little and waking somebody for it much.
+    pub(crate) fn stand_in(mut self) -> Self {
+        self.stand_in = true;
         self
     }
 
@@ -294,7 +305,8 @@ impl Builder {
         }
         // More schedulers than clusters would own nothing.
         let instances = (threads as usize - 1).min(chip.clusters as usize);
-        let driven_by_caller = if self.single_thread { instances } else { self.caller_drives as usize };
+        let driven_by_caller =
+            if self.single_thread { instances } else { usize::from(self.caller_drives || self.stand_in) };
         let default = environment::default_of;
         let window = environment::per_ring(
             &settings::RING_TASK_WINDOW,
@@ -311,6 +323,7 @@ impl Builder {
             engine: self.engine,
             instances,
             driven_by_caller,
+            stand_in: self.stand_in && !self.single_thread,
             window,
             heap: environment::per_ring(
                 &settings::RING_HEAP,

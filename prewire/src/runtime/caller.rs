@@ -1,9 +1,10 @@
 //! What the caller of a run does while it waits: it drives scheduler instances whose driver token is free, and sleeps as all the parties it plays; in
 //! virtual time it advances the clock.
 
+use super::machine::Token;
 use super::shared::Shared;
 use super::virtual_caller::VirtualCaller;
-use prewire_runtime_core::sync::spin_hint;
+use prewire_runtime_core::sync::{Instant, sleep, spin_hint, thread};
 use prewire_runtime_core::waiting::{Blocking, Patience, Wait};
 use std::time::Duration;
 
@@ -63,9 +64,55 @@ impl<'a> Caller<'a> {
         }
     }
 
+    /// A platform that wants to be watched seldom has tasks that are long.
+    #[cold]
+    fn longest_sleep(&self) -> Duration {
+        self.shared.machine.chip().watch_interval().map_or(LONGEST_SLEEP, |interval| 2 * interval)
+    }
+
     /// Drives every instance that this thread may. True if something was achieved, and whether anything has to be polled.
     fn drive(&self) -> (bool, bool) {
         self.shared.machine.drive(0..self.driven, STEPS_PER_ROUND, self.shared)
+    }
+}
+
+impl Caller<'_> {
+    /// Sleeps as all the parties that it plays.
+    fn sleep(&self, look: &mut dyn FnMut() -> bool, timeout: Duration) {
+        let graph = &self.shared.graph;
+        let bed = self.shared.facts.stand_in.then(|| self.shared.shift.bed());
+        if let Some(None) = bed {
+            if self.shared.shift.has_other_drivers() {
+                // Another caller sleeps there, and will do for both.
+                return sleep(POLLING_SLEEP);
+            }
+            // The stand-in sees that a caller waits, and gets up if it was rung. It sleeps as the first instance.
+            graph.bells.ring(0);
+            return thread::yield_now();
+        }
+        let parties = (1 << graph.orchestrator_bell()) | ((1 << self.driven) - 1);
+        let machine = &self.shared.machine;
+        graph.bells.sleep(parties, timeout, || {
+            // A stand-in that is still driving leaves what comes behind its last look to this caller.
+            let left = bed.is_some() && machine.token(0) == Token::Taken;
+            left || look() || (0..self.driven).any(|index| machine.has_work(index))
+        });
+    }
+
+    fn stop_waiting(&mut self) {
+        if self.waits {
+            self.waits = false;
+            self.shared.set_awaited(false);
+            if self.shared.facts.stand_in {
+                self.shared.shift.end();
+            }
+        }
+    }
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        self.stop_waiting();
     }
 }
 
@@ -82,6 +129,9 @@ impl Blocking for Caller<'_> {
         if !self.waits {
             self.waits = true;
             self.shared.set_awaited(true);
+            if self.shared.facts.stand_in {
+                self.shared.shift.begin();
+            }
         }
         let (worked, polling) = self.drive();
         if worked {
@@ -97,19 +147,19 @@ impl Blocking for Caller<'_> {
             }
         }
         if self.patience.wait(self.shared.waiting) == Wait::Sleep {
-            self.patience.reset();
-            let graph = &self.shared.graph;
-            let parties = (1 << graph.orchestrator_bell()) | ((1 << self.driven) - 1);
-            graph.bells.sleep(parties, if polling { POLLING_SLEEP } else { LONGEST_SLEEP }, || {
-                look() || (0..self.driven).any(|index| self.shared.machine.has_work(index))
-            });
+            let timeout = if polling { POLLING_SLEEP } else { self.longest_sleep() };
+            let begun = Instant::now();
+            self.sleep(look, timeout);
+            // Whom nobody woke has nothing to spin for.
+            if begun.elapsed() < timeout {
+                self.patience.reset();
+            }
         }
         false
     }
 
     fn done(&mut self) {
-        self.waits = false;
-        self.shared.set_awaited(false);
+        self.stop_waiting();
         self.patience.reset();
         if let Some(everybody) = &mut self.everybody {
             everybody.done();

@@ -90,8 +90,9 @@ impl Shared {
         self.graph.clear_queues();
         self.machine.begin_run(&head.kernels);
         self.running.store(true, Ordering::Release);
-        self.graph.bells.ring_all();
-        self.supervisor.ring();
+        // An instance is rung by the first task that is for it; whoever builds a run behind a gate may go on.
+        self.graph.bells.ring(self.graph.orchestrator_bell());
+        self.supervisor.run_begins();
         if let Some(slot) = self.state_of(head).gate.open()
             && self.graph.slots.get(slot).arrive()
         {
@@ -136,8 +137,6 @@ impl Shared {
             self.wind_down(head.id, exit, deadline);
         }
         self.running.store(false, Ordering::Release);
-        self.graph.bells.ring_all();
-        self.supervisor.ring();
         let stuck = self.quiesce(deadline).err();
         let lost = if cancelled { self.busy_cores() } else { Vec::new() };
         let late = stuck.is_some() || !lost.is_empty();
@@ -201,6 +200,8 @@ impl Shared {
         self.runs.remove(record, keep_place);
         self.free_discarded();
         record.set_result(result);
+        // Somebody may drive only until this.
+        self.graph.bells.ring(self.graph.orchestrator_bell());
     }
 
     /// By the platform's clock.

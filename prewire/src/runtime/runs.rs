@@ -1,6 +1,7 @@
 //! The runs that are accepted and not over, in their order: a record for each, and the turns of those who want one.
 
 use super::lifecycle::Failed;
+use super::notice::Notice;
 use super::report::Report;
 use prewire_orchestrator::{EdgeLog, OrchestratorReport, RunSpan};
 use prewire_runtime_core::error::{RunError, SubmitError};
@@ -8,7 +9,7 @@ use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::run::RUNS_MOST;
 use prewire_runtime_core::sync::thread::{self, ThreadId};
-use prewire_runtime_core::sync::{Condvar, Instant, Mutex, MutexGuard};
+use prewire_runtime_core::sync::{Instant, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub(super) struct Record {
     pub(super) kernels: Arc<KernelSet>,
     pub(super) begun_ns: u64,
     stage: Mutex<Stage>,
-    changed: Condvar,
+    changed: Notice,
 }
 
 /// How far a run is.
@@ -108,7 +109,7 @@ impl Record {
 
     pub(super) fn set_result(&self, result: RunResult) {
         self.stage().result = Some(Arc::new(result));
-        self.changed.notify_all();
+        self.changed.tell();
     }
 
     /// Sleeps until the run is over, or until the deadline.
@@ -119,13 +120,13 @@ impl Record {
                 return stage.result.clone();
             }
             stage = match deadline {
-                None => self.changed.wait(stage).expect(POISON),
+                None => self.changed.wait(stage, None),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         return None;
                     }
-                    self.changed.wait_timeout(stage, left).expect(POISON).0
+                    self.changed.wait(stage, Some(left))
                 }
             };
         }
@@ -136,7 +137,7 @@ impl Record {
 #[derive(Debug)]
 pub(super) struct Runs {
     row: Mutex<Row>,
-    changed: Condvar,
+    changed: Notice,
     depth: usize,
 }
 
@@ -164,7 +165,7 @@ pub(super) enum NotAccepted {
 impl Runs {
     pub(super) fn new(depth: usize) -> Self {
         debug_assert!((1..=RUNS_MOST - 1).contains(&depth));
-        Runs { row: Mutex::default(), changed: Condvar::new(), depth }
+        Runs { row: Mutex::default(), changed: Notice::default(), depth }
     }
 
     fn row(&self) -> MutexGuard<'_, Row> {
@@ -206,7 +207,7 @@ impl Runs {
             kernels: kernels.clone(),
             begun_ns,
             stage: Mutex::default(),
-            changed: Condvar::new(),
+            changed: Notice::default(),
         });
         row.accepted.push_back(record.clone());
         record
@@ -216,14 +217,14 @@ impl Runs {
     pub(super) fn wait_for_turn(&self, timeout: Duration) {
         let row = self.row();
         if let Err(NotAccepted::Wait) = self.may_accept(&row) {
-            let _woken = self.changed.wait_timeout(row, timeout).expect(POISON);
+            let _woken = self.changed.wait(row, Some(timeout));
         }
     }
 
     /// The callback that had the turn is over.
     pub(super) fn end_turn(&self) {
         self.row().turn = None;
-        self.changed.notify_all();
+        self.changed.tell();
     }
 
     pub(super) fn head(&self) -> Option<Arc<Record>> {
@@ -259,13 +260,13 @@ impl Runs {
         if !keep_place {
             row.places &= !(1 << record.place);
         }
-        self.changed.notify_all();
+        self.changed.tell();
     }
 
     /// Frees a place that was kept.
     pub(super) fn free_place(&self, place: usize) {
         self.row().places &= !(1 << place);
-        self.changed.notify_all();
+        self.changed.tell();
     }
 
     /// Refuses runs from now on. False if the caller's own callback is open.
@@ -275,7 +276,7 @@ impl Runs {
             return false;
         }
         row.closed = true;
-        self.changed.notify_all();
+        self.changed.tell();
         true
     }
 
@@ -283,7 +284,7 @@ impl Runs {
     pub(super) fn wait_until_quiet(&self, timeout: Duration) {
         let row = self.row();
         if !row.accepted.is_empty() {
-            let _woken = self.changed.wait_timeout(row, timeout).expect(POISON);
+            let _woken = self.changed.wait(row, Some(timeout));
         }
     }
 }

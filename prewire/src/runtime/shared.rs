@@ -2,6 +2,7 @@
 
 use super::machine::{Drive, Machine, Token};
 use super::runs::Runs;
+use super::stand_in::Shift;
 use super::supervisor::Bell;
 use prewire_orchestrator::Orchestrator;
 use prewire_platform_sim::VirtualSim;
@@ -20,6 +21,8 @@ pub(crate) struct Facts {
     pub(super) chip: ChipSpec,
     /// Instances that have no thread of their own.
     pub(super) driven_by_caller: usize,
+    /// Whether the first of these has a thread for when nobody waits.
+    pub(super) stand_in: bool,
     pub(super) watchdog: Duration,
     pub(super) record_trace: bool,
     /// Runs in flight at most.
@@ -50,6 +53,8 @@ pub(crate) struct Shared {
     pub(super) closing: AtomicBool,
     /// Whether the caller waits for what the instances do. Written at the ends of a wait only, so that looking costs nothing.
     awaited: CachePadded<AtomicBool>,
+    /// Who drives the instance that has a stand-in.
+    pub(super) shift: Shift,
     /// Buffers that were dropped and could not be freed at once: where they lie and how many bytes they are.
     discarded: Mutex<Vec<(u64, u64)>>,
     /// What a late kernel keeps busy, if one does.
@@ -90,6 +95,7 @@ impl Shared {
             running: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             awaited: CachePadded::new(AtomicBool::new(false)),
+            shift: Shift::default(),
             discarded: Mutex::new(Vec::new()),
             busy: Mutex::new(None),
         }
@@ -117,6 +123,11 @@ impl Shared {
     /// The caller of a run sees to its end itself; 0 for none.
     pub(super) fn set_attended(&self, run: u32) {
         self.attended.store(run, Ordering::Relaxed);
+    }
+
+    /// Whether the run's own caller sees to its end.
+    pub(super) fn is_attended(&self, run: u32) -> bool {
+        self.attended.load(Ordering::Relaxed) == run
     }
 
     /// Whether the run that is on is over, and its caller does not see to that.

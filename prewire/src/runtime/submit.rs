@@ -160,8 +160,10 @@ impl Runtime {
         });
         drop(orchestrator);
         shared.runs.end_turn();
-        // With no more submits to come, whoever sleeps may have to see that the run is complete.
-        shared.graph.bells.ring_all();
+        if !shared.is_attended(record.id) {
+            // With no more submits to come, whoever sleeps may have to see that the run is complete. An attended run's caller sees it by itself.
+            shared.graph.bells.ring_all();
+        }
         if state.is_cancelled() {
             // It may be over although nothing of it has begun.
             shared.conduct();

@@ -1,16 +1,18 @@
 //! The supervisor: a thread that looks at the cores' pulses now and then, so that a hang is found even when the thread that owns the core is the one
-//! that hangs in it. It sleeps while no run is on.
+//! that hangs in it. While no run is on it sleeps; runs that follow one another within an interval do not wake it for that.
 
 use super::shared::Shared;
-use prewire_runtime_core::sync::{Condvar, Mutex, Ordering};
+use prewire_runtime_core::sync::{AtomicBool, Condvar, Mutex, Ordering, fence};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a runtime tells its supervisor that a run begins or ends.
+/// How a runtime tells its supervisor that a run begins, or that there is something to see at once.
 #[derive(Debug, Default)]
 pub(super) struct Bell {
     generation: Mutex<u64>,
     changed: Condvar,
+    /// Whether the supervisor sleeps without end, or is about to.
+    dormant: AtomicBool,
 }
 
 const POISON: &str = "no code panics while it holds the supervisor's lock";
@@ -22,26 +24,50 @@ impl Bell {
         self.changed.notify_all();
     }
 
+    /// A run has begun, which was made known before this call. A supervisor that looks again soon by itself is left alone: waking a thread costs more than a
+    /// whole small run.
+    pub(super) fn run_begins(&self) {
+        fence(Ordering::SeqCst);
+        if self.dormant.load(Ordering::Relaxed) {
+            self.ring();
+        }
+    }
+
     fn sleep(&self, seen: &mut u64, timeout: Duration) {
         let generation = self.generation.lock().expect(POISON);
         let (generation, _) = self.changed.wait_timeout_while(generation, timeout, |now| now == seen).expect(POISON);
         *seen = *generation;
+    }
+
+    /// Sleeps until rung, unless `look` finds a run behind the announcement.
+    fn lie_dormant(&self, seen: &mut u64, look: impl FnOnce() -> bool) {
+        self.dormant.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if !look() {
+            self.sleep(seen, NO_RUN);
+        }
+        self.dormant.store(false, Ordering::Relaxed);
     }
 }
 
 /// The thread's body.
 pub(super) fn supervise(shared: &Arc<Shared>) {
     let bell = &shared.supervisor;
-    let mut seen = 0;
+    let (mut seen, mut quiet) = (0, true);
     while !shared.closing.load(Ordering::Acquire) {
         if shared.is_running() {
+            quiet = false;
             shared.machine.check(shared.machine.chip().now_ns());
             if shared.wants_conductor() {
                 shared.conduct();
             }
             bell.sleep(&mut seen, shared.machine.check_interval());
+        } else if quiet {
+            bell.lie_dormant(&mut seen, || shared.is_running() || shared.closing.load(Ordering::Acquire));
         } else {
-            bell.sleep(&mut seen, NO_RUN);
+            // The next run may begin at any moment.
+            quiet = true;
+            bell.sleep(&mut seen, shared.machine.check_interval());
         }
     }
 }

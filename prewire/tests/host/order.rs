@@ -207,7 +207,8 @@ fn directed_tasks_start_in_the_order_of_submission() {
 #[test]
 fn an_undirected_task_takes_any_worker_and_is_not_starved() {
     let (mut host, ids) = host(HostRuntime::builder().next_level(2), vec![meet(), note()]);
-    let (_words, all) = shared(&mut host, 4);
+    let (gate, all) = shared(&mut host, 4);
+    let gates = words(&gate);
     let (list, noted) = shared(&mut host, 1100);
     let cores = [host.worker(CoreKind::Cube, 0).unwrap(), host.worker(CoreKind::Cube, 1).unwrap()];
     host.run(|run| {
@@ -220,6 +221,16 @@ fn an_undirected_task_takes_any_worker_and_is_not_starved() {
     })
     .expect("the undirected task goes to worker 1");
     host.run(|run| {
+        // Both workers are held until everything is in the queues.
+        for &core in &cores {
+            let held = [Argument::NoDependency(&all)];
+            run.submit(
+                &host::next_level(ids[0])
+                    .arguments(&held)
+                    .placement(Placement::Core(core))
+                    .scalars(&scalars(NOTHING, 2)),
+            )?;
+        }
         let notes = [Argument::NoDependency(&noted)];
         for at in 0..1000u64 {
             let task = host::next_level(ids[1]).arguments(&notes).placement(Placement::Core(cores[at as usize % 2]));
@@ -228,6 +239,7 @@ fn an_undirected_task_takes_any_worker_and_is_not_starved() {
                 run.submit(&host::next_level(ids[1]).arguments(&notes).scalars(&[1u64.into()]))?;
             }
         }
+        set(&gates[2], 1);
         Ok(())
     })
     .expect("it runs");
