@@ -19,6 +19,7 @@ use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::memory::{DeviceMemory, OutOfMemory};
 use prewire_runtime_core::run::{RUNS_MOST, RunState};
 use prewire_runtime_core::slot::Ordinal;
+use prewire_runtime_core::sync::pause::{self, Point};
 use prewire_runtime_core::task::{HEAP_ALIGNMENT_BYTES, MAX_SCOPE_DEPTH};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -286,6 +287,7 @@ impl Orchestrator {
     /// Ends the run, wakes everybody, and returns the run's first fatal.
     #[cold]
     pub(crate) fn latch(&mut self, fatal: Fatal) -> SubmitError {
+        pause::at(Point::SubmitLatches);
         self.state().latch(fatal);
         self.graph.bells.ring_all();
         self.run_fatal()

@@ -4,6 +4,7 @@
 //! Everything lock-free in this crate, and everything that meets it in the crates above, is written against these names, so that the code that ships is the
 //! code that the models and the random schedules explore.
 
+pub mod pause;
 #[cfg(prewire_shuttle)]
 mod scheduled_time;
 

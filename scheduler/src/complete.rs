@@ -17,6 +17,7 @@ use prewire_runtime_core::platform::{Outcome, Platform};
 use prewire_runtime_core::port::Condition;
 use prewire_runtime_core::port::{Token, Transition};
 use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, Shape, Slot, TaskBody, TaskFlags};
+use prewire_runtime_core::sync::pause::{self, Point};
 
 /// Consumers that are released in one piece of a walk.
 pub(crate) const PIECE: usize = 64;
@@ -173,6 +174,7 @@ impl<P: Platform> Round<'_, P> {
     #[inline(always)]
     pub(crate) fn complete(&mut self, index: SlotIndex, freed: FreedCore) -> Option<SlotIndex> {
         let slot = self.graph.slots.get(index);
+        pause::at(Point::TaskReleasesConsumers);
         let cause = slot.cause();
         let ending = if cause == NO_CAUSE { Ending::Ok } else { Ending::Failed };
         // SAFETY: this thread ended the last share of the task, so it alone closes the list, once.

@@ -21,6 +21,7 @@ use prewire_runtime_core::error::{Refusal, SubmitError};
 use prewire_runtime_core::id::TaskId;
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, TaskFlags};
+use prewire_runtime_core::sync::pause::{self, Point};
 use prewire_runtime_core::task::{Argument, NewTensor, Task};
 use prewire_runtime_core::tensor::Tensor;
 use prewire_runtime_core::waiting::Blocking;
@@ -89,10 +90,12 @@ impl Orchestrator {
         if let Err(unfit) = self.examine(task, &mut plan) {
             return Err(self.unfit(*unfit));
         }
+        pause::at(Point::SubmitAdmits);
         if let Err(shortage) = self.admit(&mut plan) {
             self.wait_for_room(Some(task), &mut plan, shortage, blocking)?;
         }
         let has_outputs = !self.scratch.planned.is_empty();
+        pause::at(Point::SubmitWires);
         let id = self.wire(task, &plan);
         self.join_crowds();
         // Nothing is loaded from the list of a task that has none: it has just been written, and a load of both its halves would wait for all that the

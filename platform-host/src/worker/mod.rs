@@ -13,6 +13,7 @@ use prewire_runtime_core::id::{CoreId, KernelId, SlotIndex, TaskId};
 use prewire_runtime_core::kernel::{KernelError, KernelSet};
 use prewire_runtime_core::platform::DispatchPayload;
 use prewire_runtime_core::port::Token;
+use prewire_runtime_core::sync::pause::{self, Point};
 use prewire_runtime_core::tensor::TensorArgument;
 use prewire_runtime_core::waiting::{Patience, Wait, WaitingPolicy};
 use std::fmt;
@@ -102,7 +103,9 @@ impl Worker {
             }
         }
         mailbox.beat(Token::IDLE);
+        pause::at(Point::WorkerFinishes);
         frame.state.finish(token, result.is_ok());
+        pause::at(Point::WorkerRings);
         self.board.ring_scheduler();
     }
 

@@ -4,6 +4,7 @@
 use super::machine::Token;
 use super::shared::Shared;
 use super::virtual_caller::VirtualCaller;
+use prewire_runtime_core::sync::pause::{self, Point};
 use prewire_runtime_core::sync::{Instant, sleep, spin_hint, thread};
 use prewire_runtime_core::waiting::{Blocking, Patience, Wait};
 use std::time::Duration;
@@ -95,7 +96,11 @@ impl Caller<'_> {
         graph.bells.sleep(parties, timeout, || {
             // A stand-in that is still driving leaves what comes behind its last look to this caller.
             let left = bed.is_some() && machine.token(0) == Token::Taken;
-            left || look() || (0..self.driven).any(|index| machine.has_work(index))
+            let found = left || look() || (0..self.driven).any(|index| machine.has_work(index));
+            if !found {
+                pause::at(Point::CallerSleeps);
+            }
+            found
         });
     }
 

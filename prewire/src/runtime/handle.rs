@@ -7,6 +7,7 @@ use super::runs::{Record, RunResult};
 use super::shared::Shared;
 use prewire_runtime_core::error::Fatal;
 use prewire_runtime_core::sync::Instant;
+use prewire_runtime_core::sync::pause::{self, Point};
 use prewire_runtime_core::waiting::Blocking;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,7 @@ impl RunHandle {
     pub fn cancel(&self, reason: impl Into<String>) -> bool {
         let (shared, run) = (&self.shared, self.record.id);
         let fatal = Fatal::Cancelled { run, reason: reason.into() };
+        pause::at(Point::CancelLatches);
         let first = shared.runs.if_in_flight(&self.record, || shared.state_of(&self.record).latch(fatal));
         if first == Some(true) {
             // Of a run that has not begun there is nothing to cancel, and the platform knows it by its number.

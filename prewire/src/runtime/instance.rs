@@ -5,6 +5,7 @@ use super::machine::Driven;
 use super::pace::Pace;
 use super::shared::Shared;
 use prewire_runtime_core::sync::Ordering;
+use prewire_runtime_core::sync::pause::{self, Point};
 use prewire_runtime_core::waiting::{Patience, Wait};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +25,13 @@ pub(super) fn drive(shared: &Arc<Shared>, index: usize) {
             Round::Sleep { polling } => {
                 let timeout = if polling { POLLING_SLEEP } else { LONGEST_SLEEP };
                 shared.graph.bells.sleep(1 << index, timeout, || {
-                    shared.closing.load(Ordering::Acquire)
+                    let found = shared.closing.load(Ordering::Acquire)
                         || shared.wants_conductor()
-                        || (shared.is_running() && shared.machine.has_work(index))
+                        || (shared.is_running() && shared.machine.has_work(index));
+                    if !found {
+                        pause::at(Point::SchedulerSleeps);
+                    }
+                    found
                 });
             }
         }

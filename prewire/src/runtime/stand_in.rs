@@ -8,6 +8,7 @@
 use super::machine::Driven;
 use super::pace::Pace;
 use super::shared::Shared;
+use prewire_runtime_core::sync::pause::{self, Point};
 use prewire_runtime_core::sync::{AtomicU32, Mutex, MutexGuard, Ordering, sleep};
 use prewire_runtime_core::waiting::{Patience, Wait};
 use std::sync::{Arc, TryLockError};
@@ -114,9 +115,13 @@ fn lie_down(shared: &Shared, polling: bool) {
     let timeout = if polling { POLLING_SLEEP } else { LONGEST_SLEEP };
     // A caller that comes behind this look finds the bed taken and rings until it is free.
     shared.graph.bells.sleep(1 << INSTANCE, timeout, || {
-        shift.has_driver()
+        let found = shift.has_driver()
             || shared.closing.load(Ordering::Acquire)
             || shared.wants_conductor()
-            || (shared.is_running() && shared.machine.has_work(INSTANCE))
+            || (shared.is_running() && shared.machine.has_work(INSTANCE));
+        if !found {
+            pause::at(Point::SchedulerSleeps);
+        }
+        found
     });
 }

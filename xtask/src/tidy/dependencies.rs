@@ -32,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("ffi", &["prewire", "gpu-flush"]),
+    ("pause-tests", &[]),
     ("xtask", &[]),
 ];
 
