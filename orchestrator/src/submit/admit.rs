@@ -71,7 +71,10 @@ impl Orchestrator {
     fn drop_closed_edges(&mut self, plan: &mut Plan) {
         let (slots, blame) = (&self.graph.slots, &mut self.scratch.blame);
         self.edge_set.retain(|producer, flags| {
-            if flags.contains(EdgeFlags::RETAIN) {
+            let kept = flags.contains(EdgeFlags::RETAIN);
+            let skipped = cfg!(prewire_mutation = "completed_producer_skipped")
+                && slots.get(producer).consumers.ending().is_some();
+            if kept && !skipped {
                 plan.retains = true;
                 return true;
             }

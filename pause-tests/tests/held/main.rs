@@ -8,4 +8,6 @@ mod rig;
 #[allow(dead_code, reason = "as above")]
 mod stage;
 
+mod index;
 mod points;
+mod retain;

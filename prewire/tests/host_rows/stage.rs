@@ -153,16 +153,20 @@ impl Play {
         run.submit(&task.placement(placement))
     }
 
+    /// Submits an actor that waits for these tasks.
+    pub(crate) fn submit_behind(&self, run: &mut Run<'_>, actor: u64, after: &[TaskId]) -> Result<(), SubmitError> {
+        let dependencies: Vec<_> = after.iter().map(|&task| Dependency::wait_only(task)).collect();
+        let (arguments, scalars): (_, [Scalar; 1]) = ([Argument::NoDependency(&self.all)], [actor.into()]);
+        let task = host::sub(self.act).arguments(&arguments).scalars(&scalars);
+        run.submit(&task.dependencies(&dependencies)).map(drop)
+    }
+
     /// Submits an actor behind `after` and waits for its end, twice: whatever was ready before, or became so with the ends of those, and could have a worker
     /// has been given one.
     pub(crate) fn probe(&self, run: &mut Run<'_>, after: &[TaskId]) -> Result<(), SubmitError> {
-        let dependencies: Vec<_> = after.iter().map(|&task| Dependency::wait_only(task)).collect();
         for _ in 0..2 {
             let before = self.starts(PROBE);
-            let scalars: [Scalar; 1] = [PROBE.into()];
-            let arguments = [Argument::NoDependency(&self.all)];
-            let task = host::sub(self.act).arguments(&arguments).scalars(&scalars);
-            run.submit(&task.dependencies(&dependencies))?;
+            self.submit_behind(run, PROBE, after)?;
             wait_until("the start of a probe", || self.starts(PROBE) > before);
         }
         Ok(())

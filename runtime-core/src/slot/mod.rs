@@ -212,8 +212,9 @@ impl Slot {
     /// Whether nobody holds the slot. Only the orchestrator asks; a yes lets it reuse everything the slot owns.
     #[inline]
     pub fn is_free(&self) -> bool {
-        self.holds.load(if cfg!(prewire_mutation = "free_relaxed") { Ordering::Relaxed } else { Ordering::Acquire })
-            == 0
+        let order = if cfg!(prewire_mutation = "free_relaxed") { Ordering::Relaxed } else { Ordering::Acquire };
+        let running = cfg!(prewire_mutation = "own_execution_not_held") as u32;
+        self.holds.load(order) <= running
     }
 
     /// How many holds there are, for reports.

@@ -23,7 +23,7 @@ impl<P: Platform> Round<'_, P> {
         }
         let free = self.own.tracker.free_cores(kind);
         if free == 0 {
-            return false;
+            return cfg!(prewire_mutation = "busy_cores_asked_for_ever");
         }
         self.mark_busy();
         let mut batch = [SlotIndex(0); BATCH];

@@ -20,7 +20,9 @@ impl Sequential {
                 if entry != NONE {
                     self.retire_reader(index, entry);
                 }
-            } else if self.store.entries[entry].writer_touch == index {
+            } else if self.store.entries[entry].writer_touch == index
+                || cfg!(prewire_mutation = "newer_writer_forgotten")
+            {
                 self.retire_writer(entry, failed);
             }
             self.touches.give(index);
