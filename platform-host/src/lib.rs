@@ -6,6 +6,7 @@
 pub mod board;
 pub mod crew;
 mod groups;
+mod in_frames;
 pub mod library;
 pub mod mailbox;
 pub mod memory;

@@ -1,7 +1,8 @@
 //! The workers as the engine sees them: cores that take a dispatch and report its end.
 
-use crate::crew::{Crew, Lane};
+use crate::crew::{Crew, Incarnation, Lane};
 use crate::groups::{Groups, MEETING_NONE};
+use crate::in_frames::InFrames;
 use crate::mailbox::Phase;
 use crate::wire::{Call, encode};
 use prewire_runtime_core::chip::ChipSpec;
@@ -13,28 +14,12 @@ use prewire_runtime_core::platform::{
 use prewire_runtime_core::port::{Condition, Token};
 use prewire_runtime_core::tensor::DataType;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Deaths are told and tasks have no budget of their own as a rule, so there is little to look for.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
-
-/// No dispatch.
-const NONE: u32 = u32::MAX;
-
-/// What the runtime knows about a worker's frames. Only the scheduler that owns the core changes it.
-#[derive(Debug)]
-struct InFrames {
-    /// The token in each frame that was not taken in, by parity.
-    tokens: [AtomicU32; 2],
-    /// The last token.
-    newest: AtomicU32,
-    /// The group of each frame's task.
-    meetings: [AtomicU32; 2],
-    /// What went wrong with a dispatch before it reached the worker.
-    refused: [Mutex<Option<String>>; 2],
-}
 
 /// The workers of one runtime, as a platform.
 pub struct HostPlatform {
@@ -62,13 +47,7 @@ impl HostPlatform {
         for (at, lane) in crew.lanes().iter().enumerate() {
             lane_of[lane.core.index()] = Some(at);
         }
-        let in_frames = || InFrames {
-            tokens: [AtomicU32::new(NONE), AtomicU32::new(NONE)],
-            newest: AtomicU32::new(NONE),
-            meetings: [AtomicU32::new(MEETING_NONE), AtomicU32::new(MEETING_NONE)],
-            refused: [Mutex::new(None), Mutex::new(None)],
-        };
-        let frames = crew.lanes().iter().map(|_| in_frames()).collect();
+        let frames = crew.lanes().iter().map(|_| InFrames::new()).collect();
         HostPlatform {
             chip,
             crew,
@@ -99,9 +78,19 @@ impl HostPlatform {
     }
 
     /// Writes a frame. A sentence if it cannot be written.
-    fn write(&self, lane: &Lane, token: Token, payload: &DispatchPayload, meeting: u32) -> Result<(), String> {
+    ///
+    /// A worker that has died without the scheduler's knowing is given the frame all the same: what it has not started is taken back.
+    fn write(
+        &self,
+        (lane, frames): (&Lane, &InFrames),
+        token: Token,
+        payload: &DispatchPayload,
+        meeting: u32,
+    ) -> Result<(), String> {
+        let lost = frames.token(token.parity() ^ 1).is_none() && frames.known_gone.load(Ordering::Relaxed);
         lane.with_current(|worker| {
-            let worker = worker.filter(|worker| !worker.is_dead()).ok_or_else(|| lane.death())?;
+            let ended = |worker: &Incarnation| worker.is_dead() && (lost || self.crew.is_closing());
+            let worker = worker.filter(|&worker| !ended(worker)).ok_or_else(|| lane.death())?;
             let frame = &worker.mailbox().frames[token.parity()];
             let call = Call {
                 task: payload.task.to_bits(),
@@ -130,16 +119,6 @@ impl HostPlatform {
             worker.mailbox().bell.ring();
             Ok(())
         })
-    }
-
-    /// The worker of a core has written what it cannot have: it is ended, and its tasks with it.
-    #[cold]
-    fn condemn(&self, lane: &Lane, what: &str) {
-        lane.with_current(|worker| {
-            if let Some(worker) = worker {
-                worker.kill(&format!("it answered with nonsense: {what}"));
-            }
-        });
     }
 }
 
@@ -170,17 +149,15 @@ impl Platform for HostPlatform {
     unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> bool {
         let (lane, frames) = self.lane(core);
         let parity = token.parity();
-        if frames.tokens[parity ^ 1].load(Ordering::Relaxed) == NONE {
+        if frames.token(parity ^ 1).is_none() {
             lane.take_over();
         }
         let meeting = self.meeting_of(payload);
-        frames.tokens[parity].store(token.to_register(), Ordering::Relaxed);
-        frames.newest.store(token.to_register(), Ordering::Relaxed);
-        frames.meetings[parity].store(meeting, Ordering::Relaxed);
-        match self.write(lane, token, payload, meeting) {
+        frames.given(token, meeting);
+        match self.write((lane, frames), token, payload, meeting) {
             Ok(()) => false,
             Err(text) => {
-                *frames.refused[parity].lock().expect(POISON) = Some(text);
+                frames.refuse(token, text);
                 true
             }
         }
@@ -188,30 +165,7 @@ impl Platform for HostPlatform {
 
     fn poll(&self, core: CoreId) -> Condition {
         let (lane, frames) = self.lane(core);
-        let Some(newest) = Token::from_register(frames.newest.load(Ordering::Relaxed)) else {
-            return Condition::Idle;
-        };
-        let parity = newest.parity();
-        if frames.tokens[parity].load(Ordering::Relaxed) == NONE {
-            return Condition::Idle;
-        }
-        if frames.refused[parity].lock().expect(POISON).is_some() {
-            return Condition::Finished(newest);
-        }
-        lane.with_current(|worker| {
-            let Some(worker) = worker else { return Condition::Finished(newest) };
-            let word = worker.mailbox().frames[parity].state.look();
-            match word.phase {
-                Some(Phase::Done | Phase::Failed) if word.token == newest.to_register() => Condition::Finished(newest),
-                _ if worker.is_dead() => Condition::Finished(newest),
-                Some(Phase::Running) if word.token == newest.to_register() => Condition::Started(newest),
-                Some(Phase::Published) if word.token == newest.to_register() => Condition::Unknown,
-                _ => {
-                    self.condemn(lane, &format!("frame field state: {:?} for token {}", word.phase, word.token));
-                    Condition::Unknown
-                }
-            }
-        })
+        lane.with_current(|worker| frames.condition(worker))
     }
 
     fn outcome(&self, core: CoreId, token: Token) -> Outcome {
@@ -220,10 +174,8 @@ impl Platform for HostPlatform {
         let done = lane.with_current(|worker| {
             worker.is_some_and(|worker| worker.mailbox().frames[parity].state.look().is(Phase::Done, token))
         });
-        let outcome =
-            if done && frames.refused[parity].lock().expect(POISON).is_none() { Outcome::Ok } else { Outcome::Failed };
-        frames.tokens[parity].store(NONE, Ordering::Relaxed);
-        let meeting = frames.meetings[parity].swap(MEETING_NONE, Ordering::Relaxed);
+        let outcome = if done && !frames.is_refused(token) { Outcome::Ok } else { Outcome::Failed };
+        let meeting = frames.taken_in(token);
         if meeting != MEETING_NONE {
             let mut groups = self.groups.lock().expect(POISON);
             groups.leave(meeting, outcome == Outcome::Failed, self.crew.board());
@@ -233,7 +185,7 @@ impl Platform for HostPlatform {
 
     fn take_failure(&self, core: CoreId, token: Token) -> BlockFailure {
         let (lane, frames) = self.lane(core);
-        if let Some(text) = frames.refused[token.parity()].lock().expect(POISON).take() {
+        if let Some(text) = frames.take_refusal(token) {
             return BlockFailure { code: KernelError::ACCESS, text };
         }
         lane.with_current(|worker| {
@@ -275,7 +227,18 @@ impl Platform for HostPlatform {
     }
 
     fn can_preload(&self) -> bool {
-        false
+        true
+    }
+
+    #[inline(always)]
+    fn can_revoke(&self) -> bool {
+        true
+    }
+
+    fn revoke(&self, core: CoreId, token: Token) -> bool {
+        let (lane, frames) = self.lane(core);
+        // The task keeps its place among the groups: it is given to another worker.
+        lane.with_current(|worker| frames.revoke(worker, token))
     }
 
     fn runs_concurrently(&self) -> bool {
@@ -288,10 +251,10 @@ impl Platform for HostPlatform {
     }
 
     fn availability(&self, core: CoreId) -> Availability {
-        match self.lane_of[core.index()] {
-            Some(at) => self.crew.lanes()[at].availability(),
-            None => Availability::Gone,
-        }
+        let Some(at) = self.lane_of[core.index()] else { return Availability::Gone };
+        let availability = self.crew.lanes()[at].availability();
+        self.frames[at].known_gone.store(availability == Availability::Gone, Ordering::Relaxed);
+        availability
     }
 
     fn end_overdue(&self, core: CoreId, budget_ns: u64) -> bool {
@@ -346,6 +309,8 @@ impl Platform for HostPlatform {
         let busy = self.crew.lanes().iter().filter(|lane| self.pulse(lane.core).running.is_some());
         let busy: Vec<&str> = busy.map(|lane| lane.name.as_str()).collect();
         if busy.is_empty() {
+            self.frames.iter().for_each(InFrames::clear);
+            *self.groups.lock().expect(POISON) = Groups::new();
             self.crew.board().begin(run);
             return Ok(());
         }

@@ -5,6 +5,7 @@
 
 use prewire::host::{self, Callable, CallableId, HostRuntime};
 use prewire::{Argument, DataType, KernelError, RunError, Tensor};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -96,6 +97,14 @@ fn option(name: &str, default: u64) -> Result<u64, Box<dyn Error>> {
     }
 }
 
+/// Of these processes, those that are still there and are of this program.
+fn left(pids: &BTreeSet<i32>) -> Vec<i32> {
+    let name = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+    let own = name("self");
+    pids.iter().copied().filter(|pid| own.is_some() && name(&pid.to_string()) == own).collect()
+}
+
+/// Descriptors and mappings of shared memory.
 fn holdings() -> Result<(usize, usize), Box<dyn Error>> {
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     let mapped = maps.lines().filter(|line| line.contains("prewire-")).count();
@@ -146,8 +155,17 @@ fn one_run(host: &mut HostRuntime, combine: CallableId, random: &mut Random) -> 
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let (seconds, seed) = (option("--seconds", 10)?, option("--seed", 1)?);
+/// What happened in a storm.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub(crate) right: u64,
+    pub(crate) failed: u64,
+    pub(crate) kills: u64,
+    pub(crate) stops: u64,
+}
+
+/// Random runs for so long, under random kills and stops.
+pub(crate) fn storm(time: Duration, seed: u64) -> Result<Tally, Box<dyn Error>> {
     let before = holdings()?;
     let mut builder = HostRuntime::builder().subs(WORKERS).restarts(u32::MAX);
     let combine = builder.register(combine())?;
@@ -160,13 +178,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut random = Random(seed);
     let (mut right, mut failed) = (0u64, 0u64);
+    let mut seen = BTreeSet::new();
     let begun = Instant::now();
     let outcome = loop {
-        if begun.elapsed() >= Duration::from_secs(seconds) {
+        if begun.elapsed() >= time {
             break Ok(());
         }
-        *pids.lock().expect("no code panics while it holds the list") =
+        let living: Vec<i32> =
             host.workers().iter().filter(|worker| worker.death.is_none()).filter_map(|worker| worker.pid).collect();
+        seen.extend(&living);
+        *pids.lock().expect("no code panics while it holds the list") = living;
         match one_run(&mut host, combine, &mut random) {
             Ok(true) => right += 1,
             Ok(false) => failed += 1,
@@ -176,19 +197,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     end.store(true, Ordering::Relaxed);
     trouble.join().map_err(|_| "the troublemaker panicked")?;
     // How the last workers ended is up to the troublemaker; that they ended is not.
-    let closed = host.close();
-    drop(host);
-    let [killed, stopped] = [&counts[0], &counts[1]].map(|count| count.load(Ordering::Relaxed));
-    println!(
-        "seed {seed}: {right} runs right, {failed} failed by name, {killed} kills, {stopped} stops in {seconds} s"
-    );
-    if let Err(error) = closed {
+    if let Err(error) = host.close() {
         println!("closing: {error}");
     }
+    drop(host);
     outcome?;
+    let [kills, stops] = [&counts[0], &counts[1]].map(|count| count.load(Ordering::Relaxed));
     let after = holdings()?;
     if after != before {
         return Err(format!("descriptors and mappings were {before:?} and are {after:?}").into());
     }
+    let left = left(&seen);
+    if !left.is_empty() {
+        return Err(format!("workers {left:?} are left, alive or as zombies").into());
+    }
+    // SAFETY: it asks for children of this process and waits for none.
+    if unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } != -1 {
+        return Err("a child process is left".into());
+    }
+    Ok(Tally { right, failed, kills, stops })
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (seconds, seed) = (option("--seconds", 10)?, option("--seed", 1)?);
+    let Tally { right, failed, kills, stops } = storm(Duration::from_secs(seconds), seed)?;
+    println!("seed {seed}: {right} runs right, {failed} failed by name, {kills} kills, {stops} stops in {seconds} s");
     Ok(())
 }

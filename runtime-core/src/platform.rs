@@ -142,6 +142,18 @@ pub trait Platform: Send + Sync {
     /// Whether a second dispatch behind a running one is worth while on this platform.
     fn can_preload(&self) -> bool;
 
+    /// Whether a dispatch that its core has not started can be taken back and given to another core.
+    #[inline(always)]
+    fn can_revoke(&self) -> bool {
+        false
+    }
+
+    /// Takes back the newest dispatch to a core. True if the core has not started it and never will; its token is then used again. A core that has left
+    /// ([`Condition::Exited`]) while it held what it had not started is asked for all of that, the newest first.
+    fn revoke(&self, _core: CoreId, _token: Token) -> bool {
+        false
+    }
+
     /// Whether kernels that wait for one another can run at the same time.
     fn runs_concurrently(&self) -> bool;
 

@@ -151,6 +151,20 @@ impl InFlight {
         }
     }
 
+    /// The dispatch that was given last.
+    #[inline]
+    pub const fn newest(&self) -> Option<Token> {
+        if self.preloaded.is_some() { self.preloaded } else { self.running }
+    }
+
+    /// Takes in that the newest dispatch was taken back before the core started it.
+    #[inline]
+    pub fn revoked(&mut self) {
+        if self.preloaded.take().is_none() {
+            *self = InFlight::default();
+        }
+    }
+
     /// Takes in the core's answer and says what it means.
     ///
     /// A FIN of the running dispatch with another one pre-loaded says nothing yet: the core will at once start the next and say so, and by then
@@ -218,6 +232,18 @@ mod tests {
         ] {
             assert_eq!(after(two, other), (Transition::None, two), "{other:?}");
         }
+    }
+
+    #[test]
+    fn the_newest_dispatch_is_the_one_that_is_taken_back() {
+        let mut state = InFlight { running: Some(token(4)), preloaded: Some(token(5)), started: true };
+        assert_eq!(state.newest(), Some(token(5)));
+        state.revoked();
+        assert_eq!(state, InFlight { running: Some(token(4)), preloaded: None, started: true });
+        assert!(state.can_preload(), "its place is free");
+        assert_eq!(state.newest(), Some(token(4)));
+        state.revoked();
+        assert_eq!((state, state.newest()), (InFlight::default(), None));
     }
 
     #[test]

@@ -13,9 +13,7 @@ use prewire_runtime_core::error::KernelFailure;
 use prewire_runtime_core::graph::Queue;
 use prewire_runtime_core::id::{EdgeIndex, SlotIndex};
 use prewire_runtime_core::platform::{Outcome, Platform};
-#[cfg(debug_assertions)]
-use prewire_runtime_core::port::Condition;
-use prewire_runtime_core::port::{Token, Transition};
+use prewire_runtime_core::port::{Condition, Token, Transition};
 use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, Shape, Slot, TaskBody, TaskFlags};
 use prewire_runtime_core::sync::pause::{self, Point};
 
@@ -54,8 +52,14 @@ impl<P: Platform> Round<'_, P> {
     /// in hand.
     pub(crate) fn observe(&mut self, place: Place) -> (bool, Option<SlotIndex>) {
         let at = place.index();
+        let mut condition = self.platform.poll(self.own.ports[at].core);
+        if self.platform.can_revoke() && condition == Condition::Exited {
+            condition = self.left(place);
+            if condition == Condition::Idle {
+                return (true, None);
+            }
+        }
         let port = &mut self.own.ports[at];
-        let condition = self.platform.poll(port.core);
         let (before, running, preloaded) = (port.in_flight, port.running, port.preloaded);
         let transition = port.in_flight.observe(condition);
         if port.in_flight.running != before.running {

@@ -2,7 +2,7 @@
 
 use crate::SchedulerGroup;
 use crate::complete::Walk;
-use crate::dispatch::DirectedTasks;
+use crate::dispatch::{DirectedTasks, ReturnedBlocks};
 use crate::gang::{GATES, Generation};
 use crate::group::Told;
 use crate::tracker::{Place, Tracker};
@@ -38,6 +38,8 @@ pub(crate) struct Port {
     pub(crate) running: Work,
     /// What `in_flight.preloaded` is.
     pub(crate) preloaded: Work,
+    /// How many tasks had been completed then, on platforms that can take it back.
+    pub(crate) preloaded_at: u64,
 }
 
 /// What one instance knows. Nobody else looks at it.
@@ -66,7 +68,8 @@ pub(crate) struct Instance {
     pub(crate) kept_most: u32,
     pub(crate) walks: VecDeque<Walk>,
     pub(crate) directed: DirectedTasks,
-    /// Per kind: directed tasks given to idle cores since the queue of single blocks was last served, while it was not empty.
+    pub(crate) returned: ReturnedBlocks,
+    /// Per kind: directed tasks given to cores since the queue of single blocks was last served, while it was not empty.
     pub(crate) directed_streak: [u32; 2],
     /// A MIX task taken from its queue that found no cluster here.
     pub(crate) cluster_task: Option<SlotIndex>,
@@ -122,6 +125,7 @@ impl Instance {
             in_flight: InFlight::default(),
             running: Work::NONE,
             preloaded: Work::NONE,
+            preloaded_at: 0,
         };
         let ports: Vec<Port> = owned.flat_map(|cluster| (0..3).map(move |part| port(cluster, part))).collect();
         Instance {
@@ -141,6 +145,7 @@ impl Instance {
             kept_most: (KEPT_MOST / instances as u32).max(1),
             walks: VecDeque::with_capacity(crate::complete::MOST_WALKS),
             directed: DirectedTasks::new(3 * clusters),
+            returned: ReturnedBlocks::default(),
             directed_streak: [0; 2],
             cluster_task: None,
             singles_first: [false; 2],
@@ -188,6 +193,7 @@ impl Instance {
         self.in_hand = 0;
         self.walks.clear();
         self.directed.clear();
+        self.returned.clear();
         self.cluster_task = None;
         self.deferred = 0;
         self.tracker.unreserve_cluster();
@@ -272,7 +278,8 @@ impl<'a, P: Platform> Round<'a, P> {
         let progress = &self.graph.progress[own.index];
         let told = &self.group.told[own.index];
         own.published.tell_free(own.tracker.summary(), told);
-        let on_cores = own.dispatches + own.directed.len() as u64 + own.offers;
+        let returned = if self.platform.can_revoke() { own.returned.len() as u64 } else { 0 };
+        let on_cores = own.dispatches + own.directed.len() as u64 + own.offers + returned;
         let busy = on_cores + own.in_hand + own.walks.len() as u64 + own.deferred as u64;
         if (on_cores, own.dispatches) != (own.published.on_cores, own.published.dispatches) {
             (own.published.on_cores, own.published.dispatches) = (on_cores, own.dispatches);

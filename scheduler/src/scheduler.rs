@@ -5,7 +5,7 @@ use crate::instance::{Instance, Round};
 use prewire_runtime_core::graph::Queue;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::platform::Platform;
-use prewire_runtime_core::port::Transition;
+use prewire_runtime_core::port::{Condition, Transition};
 use std::sync::Arc;
 
 /// What a step achieved.
@@ -109,7 +109,10 @@ impl<P: Platform> Round<'_, P> {
             self.abandon_gangs();
         }
         self.own.forget_tasks();
-        self.own.dispatches > 0 && self.collect()
+        let mut worked = self.platform.can_revoke() && self.revoke_all();
+        worked |= self.own.dispatches > 0 && self.collect();
+        self.own.returned.clear();
+        worked
     }
 
     fn would_work(&self) -> bool {
@@ -132,7 +135,9 @@ impl<P: Platform> Round<'_, P> {
             && self.own.tracker.busy().any(|place| {
                 let port = &self.own.ports[place.index()];
                 let mut in_flight = port.in_flight;
-                in_flight.observe(self.platform.poll(port.core)) != Transition::None
+                let condition = self.platform.poll(port.core);
+                in_flight.observe(condition) != Transition::None
+                    || self.platform.can_revoke() && condition == Condition::Exited
             })
     }
 }

@@ -80,6 +80,12 @@ pub(crate) const RUNGS: &[Rung] = &[
         Some(&[&["xtask", "shuttle", "--schedules", "2000"]]),
         |text| format!("{} schedules", before(text, " schedules from")),
     ),
+    Rung::long(
+        "chaos",
+        &[&["xtask", "chaos", "--seconds", "60"]],
+        Some(&[&["xtask", "chaos", "--seconds", "10"]]),
+        |text| format!("{} kills", before(text, " kills, ")),
+    ),
     Rung::long("miri", &[&["xtask", "miri"]], None, |text| format!("{} tests", passed(text))),
     Rung::long("tsan", &[&["xtask", "tsan"]], None, |text| format!("{} tests", passed(text))),
     Rung::long("asan", &[&["xtask", "asan"]], None, |text| format!("{} tests", passed(text))),

@@ -58,6 +58,8 @@ pub struct Incarnation {
     pub(super) thread: Mutex<Option<JoinHandle<()>>>,
     /// A copy of the stage that the scheduler can look at for nothing.
     pub(super) dead: AtomicBool,
+    /// Whether it is a process that we ended, or are about to.
+    given_up: AtomicBool,
 }
 
 impl Incarnation {
@@ -81,6 +83,7 @@ impl Incarnation {
             facts: Mutex::new(facts),
             thread: Mutex::new(None),
             dead: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
         }
     }
 
@@ -94,6 +97,12 @@ impl Incarnation {
     #[inline]
     pub fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Acquire)
+    }
+
+    /// Whether it is a process that we ended, or are about to: what it says counts again once it is dead.
+    #[inline]
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
     }
 
     /// Whether it is a process, which can be ended from outside.
@@ -117,6 +126,8 @@ impl Incarnation {
         if facts.condemned.is_none() {
             facts.condemned = Some(reason.to_owned());
         }
+        // Before the signal: whatever it stores in between is looked at once it is dead.
+        self.given_up.store(self.is_process(), Ordering::Release);
         if let Some(pidfd) = &facts.pidfd {
             // One that has ended needs no signal.
             let _sent = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);

@@ -66,6 +66,8 @@ pub fn worker_name(kind: CoreKind, id: u32) -> String {
 const UP: u8 = 0;
 const DOWN: u8 = 1;
 const GONE: u8 = 2;
+/// It was not READY yet, or the others were not.
+const BORN: u8 = 3;
 
 /// One worker's place: the same through all its incarnations.
 #[derive(Debug)]
@@ -210,7 +212,7 @@ impl Lane {
         use prewire_runtime_core::platform::Availability;
         match self.availability.load(Ordering::Acquire) {
             UP => Availability::Up,
-            DOWN => Availability::Down,
+            DOWN | BORN => Availability::Down,
             _ => Availability::Gone,
         }
     }
@@ -250,6 +252,10 @@ impl Crew {
 
     fn set_availability(&self, lane: &Lane, availability: u8) {
         lane.availability.store(availability, Ordering::Release);
+        self.tell_availability();
+    }
+
+    fn tell_availability(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.board.ring_scheduler();
     }

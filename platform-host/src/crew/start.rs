@@ -1,7 +1,7 @@
 //! Making workers, and the barrier: every one of them is READY before anything is dispatched, or none is left.
 
 use super::incarnation::{Incarnation, Stage, Wires};
-use super::{Crew, CrewConfig, DOWN, Events, Lane, Origin, POISON, Roster, UP, worker_name};
+use super::{BORN, Crew, CrewConfig, Events, Lane, Origin, POISON, Roster, UP, worker_name};
 use crate::board::BoardMemory;
 use crate::mailbox::Mailbox;
 use crate::memory::HostMemory;
@@ -106,7 +106,7 @@ impl Crew {
                     name,
                     current: RwLock::new(None),
                     next: Mutex::new(None),
-                    availability: AtomicU8::new(DOWN),
+                    availability: AtomicU8::new(BORN),
                     restarts: AtomicU32::new(plan.restarts),
                     plan: plan.clone(),
                 }
@@ -167,8 +167,10 @@ impl Crew {
             })
         })?;
         for lane in &self.lanes {
-            self.set_availability(lane, UP);
+            // One that has died since the barrier was passed is being replaced.
+            let _dead = lane.availability.compare_exchange(BORN, UP, Ordering::AcqRel, Ordering::Relaxed);
         }
+        self.tell_availability();
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The watcher: one thread that sleeps until a worker says something, or ends, or the launcher does.
 
 use super::incarnation::{Incarnation, Stage};
-use super::{Crew, DOWN, GONE, POISON, UP};
+use super::{BORN, Crew, DOWN, GONE, POISON, UP};
 use crate::process::{Exit, LauncherReport, WorkerReport};
 use crate::wire::{LAYOUT_HASH, VERSION};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -252,7 +252,7 @@ impl Crew {
 
     /// Whether the barrier was passed.
     fn has_started(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.availability.load(Ordering::Acquire) == UP)
+        self.lanes.iter().all(|lane| lane.availability.load(Ordering::Acquire) != BORN)
     }
 
     /// A worker takes no more tasks. True if it is to be replaced.

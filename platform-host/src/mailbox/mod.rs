@@ -12,4 +12,4 @@ mod state;
 
 pub use frame::{Frame, Mailbox, TEXT_CAPACITY};
 pub use sleep::{SleepWord, sleep_on};
-pub use state::{FrameState, FrameWord, Phase};
+pub use state::{FrameState, FrameWord, Phase, oldest_published};

@@ -1,6 +1,6 @@
 //! Models of the mailbox: the words are the ones that ship, the bytes behind them are cells that loom watches.
 
-use super::{FrameState, Phase, SleepWord, sleep_on};
+use super::{FrameState, Phase, SleepWord, oldest_published, sleep_on};
 use crate::sync::{AtomicU32, Ordering};
 use prewire_runtime_core::port::Token;
 use prewire_runtime_core::sync::{Arc, UnsafeCell, spin_hint, thread};
@@ -133,6 +133,67 @@ fn loom_a_staged_frame_is_started_or_taken_back() {
         assert!(started != revoked, "one side wins");
         assert_eq!(bytes.read(), if started { 8 } else { 9 });
     });
+}
+
+/// A frame that was taken back is filled and published again under the same token: the worker that was about to start the first one has the bytes of the
+/// second, or has started the first.
+#[test]
+fn loom_a_frame_that_was_taken_back_is_published_again() {
+    model(|| {
+        let mailbox = Words::new();
+        let (state, bytes) = &mailbox.frames[1];
+        bytes.write(7);
+        state.publish(token(1));
+        let worker = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || {
+                let (state, bytes) = &mailbox.frames[1];
+                let started = state.look().is(Phase::Published, token(1)) && state.start(token(1));
+                started.then(|| bytes.read())
+            })
+        };
+        let revoked = state.revoke(token(1));
+        if revoked {
+            bytes.write(8);
+            state.publish(token(1));
+        }
+        let seen = worker.join().expect("the worker ends");
+        assert!(seen.is_none_or(|seen| seen == if revoked { 8 } else { 7 }), "{seen:?} after {revoked}");
+    });
+}
+
+/// Two frames are published while the worker looks for one: it starts the older one first, whichever of them is even.
+#[test]
+fn loom_frames_are_started_in_the_order_of_their_publication() {
+    for first in [0, 1] {
+        model(move || {
+            let mailbox = Words::new();
+            let [older, newer] = [token(first), token(first).next()];
+            let worker = {
+                let mailbox = mailbox.clone();
+                thread::spawn(move || {
+                    let mut started = Vec::new();
+                    for _ in 0..2 {
+                        let [(even, _), (odd, _)] = &mailbox.frames;
+                        if let Some(token) = oldest_published(even, odd) {
+                            let (state, bytes) = &mailbox.frames[token.parity()];
+                            assert!(state.start(token), "nobody takes it back");
+                            assert_eq!(bytes.read(), token.to_register());
+                            started.push(token);
+                        }
+                    }
+                    started
+                })
+            };
+            for token in [older, newer] {
+                let (state, bytes) = &mailbox.frames[token.parity()];
+                bytes.write(token.to_register());
+                state.publish(token);
+            }
+            let started = worker.join().expect("the worker ends");
+            assert_eq!(started, [older, newer][..started.len()]);
+        });
+    }
 }
 
 /// The worker sleeps before each task, the runtime before each result, and no ring is lost on either side; the end is seen, too, and no result with it.

@@ -110,12 +110,36 @@ impl FrameState {
     #[inline]
     pub fn revoke(&self, token: Token) -> bool {
         let (from, to) = (word(Phase::Published, token), word(Phase::Revoked, token));
+        if cfg!(prewire_mutation = "revoke_without_exchange") {
+            self.0.store(to, Ordering::Relaxed);
+            return true;
+        }
         // What the frame held was the runtime's own and the worker has not looked at it.
         self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// The dispatch that is published here.
+    #[inline]
+    fn published(&self) -> Option<Token> {
+        let word = self.look();
+        if word.phase == Some(Phase::Published) { Token::from_register(word.token) } else { None }
     }
 
     /// Writes any word, for tests of a worker that answers nonsense.
     pub fn write_raw(&self, word: u64) {
         self.0.store(word, Ordering::Release);
+    }
+}
+
+/// The published frame that is to be started first, of the two of a mailbox: the older one's token is the other's predecessor.
+#[inline]
+pub fn oldest_published(even: &FrameState, odd: &FrameState) -> Option<Token> {
+    match (even.published(), odd.published()) {
+        (Some(first), Some(second)) => Some(if second.next() == first { second } else { first }),
+        // Both may have been published between the two looks. What was published before the odd frame is seen now.
+        (None, Some(second)) if !cfg!(prewire_mutation = "frames_looked_at_once") => {
+            Some(even.published().filter(|first| first.next() == second).unwrap_or(second))
+        }
+        (first, second) => first.or(second),
     }
 }

@@ -6,7 +6,7 @@ mod services;
 pub use services::WorkerServices;
 
 use crate::board::BoardMemory;
-use crate::mailbox::{Mailbox, Phase, sleep_on};
+use crate::mailbox::{Mailbox, oldest_published, sleep_on};
 use crate::shared::SharedMemory;
 use crate::wire::{FrameHeader, TaskArgsView, WireError};
 use prewire_runtime_core::id::{CoreId, KernelId, SlotIndex, TaskId};
@@ -146,16 +146,10 @@ impl Worker {
     }
 }
 
-/// The oldest published frame. There are two at most, and the older one's token is the other's predecessor.
+/// The frame to start next.
 fn next_task(mailbox: &Mailbox) -> Option<Token> {
-    let published = |frame: usize| {
-        let word = mailbox.frames[frame].state.look();
-        if word.phase == Some(Phase::Published) { Token::from_register(word.token) } else { None }
-    };
-    match (published(0), published(1)) {
-        (Some(even), Some(odd)) => Some(if odd.next() == even { odd } else { even }),
-        (even, odd) => even.or(odd),
-    }
+    let [even, odd] = &mailbox.frames;
+    oldest_published(&even.state, &odd.state)
 }
 
 /// Room for the tensors of the largest task, so that receiving one allocates nothing.

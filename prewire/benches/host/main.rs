@@ -1,4 +1,5 @@
-//! What a host's tasks cost: hot and cold round trips against the bare words they stand on, tasks over 1 to 8 workers, and what idle workers use.
+//! What a host's tasks cost: hot and cold round trips against the bare words they stand on, tasks over 1 to 8 workers, what idle workers
+//! use, and how long a death takes to be told.
 //!
 //! Everything is measured in one process, interleaved over rounds, and printed as medians and ratios. Nothing is asserted.
 
@@ -7,6 +8,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 mod bare;
+mod death;
 
 const ROUNDS: usize = 9;
 
@@ -131,5 +133,6 @@ fn idle() -> Result<(), Box<dyn Error>> {
 fn main() -> Result<(), Box<dyn Error>> {
     cold_and_hot()?;
     many_workers()?;
+    death::kill_to_error()?;
     idle()
 }

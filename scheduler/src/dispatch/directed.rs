@@ -10,7 +10,7 @@ use prewire_runtime_core::slot::{Ordinal, SlotTable};
 use prewire_runtime_core::sync::Ordering;
 use std::collections::VecDeque;
 
-/// So many directed tasks are given to idle cores of a kind before one that any such core may run.
+/// So many directed tasks are given to cores of a kind before one that any such core may run.
 const DIRECTED_MOST: u32 = 8;
 
 /// Directed tasks of one instance's cores that no core has taken yet.
@@ -115,8 +115,8 @@ impl<P: Platform> Round<'_, P> {
             }
             let work = Work { slot: index, block, part: Self::only_part(body.parts) };
             self.group.gangs.served(place.kind());
+            self.own.directed_streak[place.kind() as usize] += 1;
             if idle {
-                self.own.directed_streak[place.kind() as usize] += 1;
                 self.run_on(place, work, false);
             } else {
                 self.preload_on(place, work);
@@ -130,13 +130,11 @@ impl<P: Platform> Round<'_, P> {
         if self.own.tracker.is_kept_free(place) {
             return false;
         }
-        if self.own.tracker.is_able(place) {
-            return !self.others_have_their_turn(place);
-        }
-        self.platform.can_preload() && self.own.ports[place.index()].in_flight.can_preload() && !self.gang_waits()
+        let behind = || self.platform.can_preload() && self.own.ports[place.index()].in_flight.can_preload();
+        (self.own.tracker.is_able(place) || behind() && !self.gang_waits()) && !self.others_have_their_turn(place)
     }
 
-    /// Whether a task that any core may run is next on this one: so many directed ones may go ahead of it. It is taken in the same step.
+    /// Whether a task that any core may run is next on this one: so many directed ones may go ahead of it. It is taken in the same step, or by an idle core.
     fn others_have_their_turn(&self, place: Place) -> bool {
         let kind = place.kind();
         self.own.directed_streak[kind as usize] >= DIRECTED_MOST

@@ -101,6 +101,9 @@ impl<P: Platform> Round<'_, P> {
         let port = &mut self.own.ports[place.index()];
         port.in_flight.dispatched(token);
         port.preloaded = work;
+        if self.platform.can_revoke() {
+            port.preloaded_at = self.own.completed;
+        }
         self.own.tracker.filled(place);
         self.own.dispatches += 1;
     }

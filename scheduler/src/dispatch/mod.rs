@@ -1,15 +1,18 @@
 //! From the queues to the cores.
 //!
 //! In each step: directed tasks first, as only their core can take them; then MIX tasks, as they need whole clusters; then single blocks; and pre-loading
-//! behind running cores only when no core of the kind is idle anywhere on the chip. Two rules keep either side from starving the other: a MIX task that finds
+//! behind running cores only when no core of the kind is idle anywhere on the chip. Where a platform can take back what a core has not started, that comes
+//! before everything else. Two rules keep either side from starving the other: a MIX task that finds
 //! no cluster has one reserved, which then takes no single blocks; and single blocks that waited while a MIX task was placed come first the next time.
 
 mod cluster;
 mod directed;
 mod launch;
+mod returned;
 mod single;
 
 pub(crate) use directed::DirectedTasks;
+pub(crate) use returned::ReturnedBlocks;
 
 use crate::instance::Round;
 use prewire_runtime_core::chip::CoreKind;
@@ -21,7 +24,8 @@ const KINDS: [CoreKind; 2] = [CoreKind::Cube, CoreKind::Vector];
 impl<P: Platform> Round<'_, P> {
     /// Gives free cores something to do.
     pub(crate) fn dispatch(&mut self) -> bool {
-        let mut worked = self.dispatch_directed();
+        let mut worked = self.platform.can_revoke() && self.dispatch_returned();
+        worked |= self.dispatch_directed();
         let [cube_first, vector_first] = self.own.singles_first;
         if cube_first {
             worked |= self.dispatch_singles(CoreKind::Cube);
@@ -39,6 +43,10 @@ impl<P: Platform> Round<'_, P> {
         if self.own.dispatches > 0 && self.platform.can_preload() {
             worked |= self.preload_singles(CoreKind::Cube);
             worked |= self.preload_singles(CoreKind::Vector);
+            if self.platform.can_revoke() {
+                worked |= self.take_back(CoreKind::Cube);
+                worked |= self.take_back(CoreKind::Vector);
+            }
         }
         self.pass_wakes_on();
         worked
@@ -61,7 +69,7 @@ impl<P: Platform> Round<'_, P> {
     /// Whether a look into the queues would find something that a free core of this instance could take.
     pub(crate) fn could_dispatch(&self) -> bool {
         let tracker = &self.own.tracker;
-        if self.could_dispatch_directed() {
+        if self.could_dispatch_directed() || self.platform.can_revoke() && self.could_dispatch_returned() {
             return true;
         }
         let singles = KINDS.into_iter().any(|kind| {
@@ -75,11 +83,12 @@ impl<P: Platform> Round<'_, P> {
         singles || clusters || self.keeps_in_vain()
     }
 
-    /// Pre-loading is for when no core of the kind is idle anywhere and no gang waits.
+    /// Pre-loading is for when no core of the kind is idle anywhere, no gang waits, and nothing that was taken back comes first.
     pub(crate) fn may_preload(&self, kind: CoreKind) -> bool {
         self.platform.can_preload()
             && self.own.tracker.free_cores(kind) == 0
             && !self.group.has_free_core(kind, self.own.index)
             && !self.gang_waits()
+            && !(self.platform.can_revoke() && self.own.returned.wants(kind))
     }
 }

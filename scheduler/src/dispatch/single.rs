@@ -123,6 +123,9 @@ impl<P: Platform> Round<'_, P> {
         let count = queue.pop_batch(&mut batch[..most]);
         self.take_in_hand(count as u64);
         self.own.kept = 0;
+        if count > 0 {
+            self.own.directed_streak[kind as usize] = 0;
+        }
         for (at, &slot) in batch[..count].iter().enumerate() {
             self.preload_single(kind, slot, count - at - 1);
         }
