@@ -155,7 +155,7 @@ impl Orchestrator {
         for part in 0..3 {
             if let Some(kernel) = kernels[part] {
                 if !self.scratch.kinds.runs_on(kernel, PART_KINDS[part]) {
-                    return Err(self.wrong_kernel(kernel, PART_KINDS[part]));
+                    return Err(self.wrong_kernel(task, kernel, PART_KINDS[part]));
                 }
                 plan.kernels[part] = kernel;
                 parts |= 1 << part;
@@ -173,6 +173,9 @@ impl Orchestrator {
     /// What few tasks have: several parts or blocks, a gang, a place, a predicate, a budget, no kernel at all.
     #[cold]
     fn check_more(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Box<Unfit>> {
+        if task.issue_named() != 0 {
+            self.check_issue(task)?;
+        }
         if let Some(budget) = task.own_budget() {
             plan.flags = plan.flags.with(TaskFlags::BUDGET);
             plan.budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
@@ -237,8 +240,26 @@ impl Orchestrator {
         Ok(())
     }
 
+    /// Whether the kernels that the task names are still those that it means.
+    fn check_issue(&self, task: &Task<'_>) -> Result<(), Refusal> {
+        let issue = task.issue_named();
+        let outdated = |kernel: &&KernelId| !self.kernels.is_issued(**kernel, issue);
+        let Some(kernel) = task.kernels_named().iter().flatten().find(outdated).copied() else { return Ok(()) };
+        let problem = if self.kernels.is_own_issue(issue) {
+            "is of one that was unregistered, or was registered after this run had begun"
+        } else {
+            "is one of another runtime"
+        };
+        Err(Refusal::Callable { kernel: u32::from(kernel.0), problem })
+    }
+
     #[cold]
-    fn wrong_kernel(&self, kernel: KernelId, kind: CoreKind) -> Box<Unfit> {
+    fn wrong_kernel(&self, task: &Task<'_>, kernel: KernelId, kind: CoreKind) -> Box<Unfit> {
+        if task.issue_named() != 0
+            && let Err(refusal) = self.check_issue(task)
+        {
+            return refusal.into();
+        }
         let refusal = match self.kernels.get(kernel) {
             None => Refusal::UnknownKernel { kernel: u32::from(kernel.0) },
             Some(known) => Refusal::WrongKind {

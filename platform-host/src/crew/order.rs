@@ -26,7 +26,8 @@ impl Incarnation {
     pub(super) fn send(&self, command: &Command, descriptors: &[BorrowedFd<'_>], awaited: bool) -> Option<u64> {
         let wires = self.wires.as_ref()?;
         let mut facts = self.facts.lock().expect(POISON);
-        if matches!(facts.stage, Stage::Dead(_)) {
+        // One that was given up is told nothing any more.
+        if matches!(facts.stage, Stage::Dead(_)) || facts.condemned.is_some() {
             return None;
         }
         facts.next_sequence += 1;
@@ -56,6 +57,9 @@ enum Answer {
     Died(String),
 }
 
+/// How long a worker that was ended may take to be gone.
+const END_GRACE: Duration = Duration::from_secs(5);
+
 impl Crew {
     /// Tells several workers the same at the same time; an outcome for each, in order.
     pub(super) fn tell_all(
@@ -70,6 +74,7 @@ impl Crew {
         let outcomes = sent.into_iter().map(|(worker, sequence)| {
             let name = || self.lanes[worker.lane].name.clone();
             let gone = || {
+                self.see_its_end(worker);
                 let death = match worker.stage() {
                     Stage::Dead(death) => death,
                     _ => "its channel is closed".to_owned(),
@@ -88,11 +93,19 @@ impl Crew {
                 None => {
                     let timeout_ms = timeout.as_millis();
                     worker.kill(&format!("it did not {} within {timeout_ms} ms", command.name()));
+                    // Whoever hears of it finds the worker gone: nothing comes to it any more.
+                    self.see_its_end(worker);
                     Err(CommandError::TimedOut { worker: name(), command: command.name(), timeout_ms })
                 }
             }
         });
         outcomes.collect()
+    }
+
+    /// Waits until a worker that was ended, or whose channel is closed, is gone.
+    fn see_its_end(&self, worker: &Incarnation) {
+        let deadline = Some(Instant::now() + END_GRACE);
+        let _gone = self.events.wait_for(deadline, || worker.is_dead().then_some(()));
     }
 
     /// Tells every living process of a kind (or of both), and whoever is made later.
@@ -133,12 +146,25 @@ impl Crew {
 
     /// Has every worker forget a callable.
     pub fn unregister(&self, callable: u16) -> Vec<(usize, Result<String, CommandError>)> {
-        let forget = |roster: &mut super::Roster| {
-            roster.registrations.retain(
-                |command| !matches!(command, Command::Register { callable: registered, .. } if *registered == callable),
-            );
-        };
-        self.announce(forget, &Command::Unregister { callable }, &[])
+        self.announce(|roster| roster.forget(callable), &Command::Unregister { callable }, &[])
+    }
+
+    /// The same without waiting for it: what a worker is told later comes behind it.
+    pub fn forget(&self, callable: u16) {
+        let mut roster = self.roster.lock().expect(POISON);
+        roster.forget(callable);
+        for worker in &roster.living {
+            worker.send(&Command::Unregister { callable }, &[], false);
+        }
+    }
+}
+
+impl super::Roster {
+    /// Workers that are made later do not learn of a callable.
+    fn forget(&mut self, callable: u16) {
+        let names =
+            |command: &Command| matches!(command, Command::Register { callable: known, .. } if *known == callable);
+        self.registrations.retain(|command| !names(command));
     }
 }
 

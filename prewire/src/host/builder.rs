@@ -1,8 +1,9 @@
 //! How a host runtime is put together: which workers, which callables, how long they may take.
 
-use super::callable::{Callable, CallableId, MadeOf};
+use super::callable::{Callable, CallableId, Issuer, MadeOf};
 use super::error::HostStartError;
 use super::level;
+use super::register::Callables;
 use super::runtime::HostRuntime;
 use crate::runtime::{Builder, Runtime};
 use prewire_platform_host::crew::{CancelToken, CrewConfig, Origin, WorkerPlan, worker_name};
@@ -35,6 +36,7 @@ pub struct HostBuilder {
     subs: Vec<u32>,
     initialise: [Option<InitialiseOf>; 2],
     callables: KernelSet,
+    issuer: Issuer,
     engine: Builder,
     startup_timeout: Duration,
     command_timeout: Duration,
@@ -63,6 +65,7 @@ impl Default for HostBuilder {
             subs: Vec::new(),
             initialise: [None, None],
             callables: KernelSet::default(),
+            issuer: Issuer::new(),
             engine: Runtime::builder(),
             startup_timeout: Duration::from_secs(300),
             command_timeout: Duration::from_secs(30),
@@ -193,7 +196,9 @@ impl HostBuilder {
             // SAFETY: whoever made the callable vouched for the symbol.
             MadeOf::Symbol { library, symbol } => unsafe { library::load(&name, kind, &library, &symbol, None) }?,
         };
-        Ok(CallableId { kernel: self.callables.register(kernel)? })
+        let id = self.issuer.issue(self.callables.register(kernel)?);
+        self.callables.issue(id.kernel, id.issue);
+        Ok(id)
     }
 
     /// Makes the workers, waits until every one is READY, and starts the engine.
@@ -232,7 +237,8 @@ impl HostBuilder {
             waiting,
         };
         let engine = self.engine.chip(chip).threads(2).stand_in().watchdog(NO_BUDGET).waiting(waiting);
-        HostRuntime::assemble(self.level, engine, config, places, self.callables, &self.cancel, self.deadline)
+        let callables = Callables { set: self.callables, issuer: self.issuer };
+        HostRuntime::assemble(self.level, engine, config, places, callables, &self.cancel, self.deadline)
     }
 
     fn check(&self) -> Result<(), HostStartError> {

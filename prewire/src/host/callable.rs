@@ -7,11 +7,32 @@ use prewire_runtime_core::kernel::{CKernel, Kernel, KernelContext, KernelError, 
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A registered callable of one host runtime.
+/// A registered callable of one host runtime. It means that registration for ever: its number may be another one's later, the handle is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CallableId {
     pub(super) kernel: KernelId,
+    pub(super) issue: u64,
+}
+
+/// Whoever registers callables: a builder and the runtimes that it starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Issuer(u32);
+
+impl Issuer {
+    /// One that there was not before in this process.
+    pub(super) fn new() -> Self {
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        Issuer(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// The handle of a registration that comes now.
+    pub(super) fn issue(self, kernel: KernelId) -> CallableId {
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        CallableId { kernel, issue: u64::from(self.0) << 32 | u64::from(number) }
+    }
 }
 
 impl CallableId {

@@ -54,6 +54,10 @@ pub enum HostError {
     Registration { name: String, each: Vec<String> },
     #[error("callable {name} is uncertain, because a worker may still have an earlier one: {}", each.join("; "))]
     Uncertain { name: String, each: Vec<String> },
+    #[error(
+        "callable {name} is uncertain since an earlier registration of its symbol could not be undone; use a copy of the library under another path, or a new runtime"
+    )]
+    StillUncertain { name: String },
     #[error(transparent)]
     Command(#[from] CommandError),
     #[error(transparent)]

@@ -33,25 +33,29 @@
 
 mod builder;
 mod callable;
+mod control;
 mod error;
 mod level;
+mod register;
 mod runtime;
 
 pub use builder::HostBuilder;
 pub use callable::{Callable, CallableId};
+pub use control::HostControl;
 pub use error::{HostError, HostStartError};
 pub use level::{Level, LevelError};
 pub use prewire_platform_host::crew::{CancelToken, CloseError, CommandError, StartError};
+pub use register::WorkerOutcome;
 pub use runtime::{HostRuntime, WorkerStatus};
 
 use crate::Task;
 
 /// A task for any sub worker.
 pub fn sub<'a>(callable: CallableId) -> Task<'a> {
-    Task::vector(callable.kernel())
+    Task::vector(callable.kernel()).issued(callable.issue)
 }
 
 /// A task for any next-level worker.
 pub fn next_level<'a>(callable: CallableId) -> Task<'a> {
-    Task::cube(callable.kernel())
+    Task::cube(callable.kernel()).issued(callable.issue)
 }

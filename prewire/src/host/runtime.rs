@@ -1,20 +1,19 @@
 //! A host runtime from its start to its close.
 
-use super::builder::{HostBuilder, missing_kind};
-use super::callable::{Callable, CallableId, MadeOf};
+use super::builder::HostBuilder;
+use super::control::{self, HostControl};
 use super::error::{HostError, HostStartError};
+use super::register::{Callables, Registry};
 use crate::runtime::machine::{Machine, Simulated};
-use crate::runtime::{Buffer, BufferError, Builder, Equipment, Failed, Report, Run, Runtime};
+use crate::runtime::{Buffer, BufferError, Builder, Equipment, Failed, Report, Run, RunHandle, Runtime};
 use prewire_platform_host::HostPlatform;
 use prewire_platform_host::board::BoardMemory;
 use prewire_platform_host::crew::{CancelToken, Crew, CrewConfig, Stage};
-use prewire_platform_host::library;
 use prewire_platform_host::memory::HostMemory;
-use prewire_platform_host::process::Command;
 use prewire_runtime_core::chip::CoreKind;
 use prewire_runtime_core::error::SubmitError;
 use prewire_runtime_core::id::CoreId;
-use prewire_runtime_core::kernel::{Element, Kernel, KernelSet};
+use prewire_runtime_core::kernel::{Element, KernelSet};
 use prewire_runtime_core::waiting::Doorbell;
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, RwLock};
@@ -47,11 +46,10 @@ pub struct WorkerStatus {
 pub struct HostRuntime {
     level: u32,
     /// Left as it is in a copy of this process, where its threads do not exist.
-    runtime: ManuallyDrop<Runtime>,
-    crew: Arc<Crew>,
-    workers: [usize; 2],
-    callables: Arc<RwLock<KernelSet>>,
-    uncertain: Vec<CallableId>,
+    pub(super) runtime: ManuallyDrop<Runtime>,
+    pub(super) crew: Arc<Crew>,
+    pub(super) workers: [usize; 2],
+    pub(super) registry: Registry,
 }
 
 impl HostRuntime {
@@ -65,7 +63,7 @@ impl HostRuntime {
         engine: Builder,
         config: CrewConfig,
         places: Vec<CoreId>,
-        callables: KernelSet,
+        callables: Callables,
         cancel: &CancelToken,
         deadline: Option<Instant>,
     ) -> Result<Self, HostStartError> {
@@ -74,7 +72,7 @@ impl HostRuntime {
         let workers = [count(CoreKind::Cube), count(CoreKind::Vector)];
         let board = BoardMemory::create()?;
         let memory = Arc::new(HostMemory::default());
-        let shared = Arc::new(RwLock::new(callables.clone()));
+        let shared = Arc::new(RwLock::new(callables.set.clone()));
         let doorbell: Arc<dyn Doorbell> = Arc::new(board.clone());
         let chip = plan.chip().clone();
         let mut made = None;
@@ -85,8 +83,9 @@ impl HostRuntime {
             let machine = Arc::new(Machine::new(scheduling, graph.clone(), platform));
             Ok::<_, HostStartError>(Equipment { machine, virtual_time: None, memory })
         })?;
-        for (id, kernel) in callables.iter() {
-            runtime.keep_kernel(id, kernel.clone());
+        for (id, kernel) in callables.set.iter() {
+            // The place is free: the same ids were given out by the table that the workers share.
+            let _kept = runtime.place_kernel(u32::from(id.0), kernel.clone(), callables.set.issue_of(id));
         }
         let crew = made.expect("a runtime that was put together has its workers");
         Ok(HostRuntime {
@@ -94,8 +93,7 @@ impl HostRuntime {
             runtime: ManuallyDrop::new(runtime),
             crew,
             workers,
-            callables: shared,
-            uncertain: Vec::new(),
+            registry: Registry::new(callables.issuer, shared),
         })
     }
 
@@ -128,81 +126,11 @@ impl HostRuntime {
     /// # Errors
     /// If there is no such worker; the error lists those that there are.
     pub fn worker(&self, kind: CoreKind, id: u32) -> Result<CoreId, HostError> {
-        let of_kind = || self.crew.lanes().iter().filter(|lane| lane.plan.kind == kind);
-        of_kind().find(|lane| lane.plan.id == id).map(|lane| lane.core).ok_or_else(|| {
-            let ids: Vec<String> = of_kind().map(|lane| lane.plan.id.to_string()).collect();
-            let kind = if kind == CoreKind::Cube { "next-level" } else { "sub" };
-            let valid = if ids.is_empty() { "none".to_owned() } else { ids.join(", ") };
-            HostError::UnknownWorker { kind, id, valid }
-        })
+        Ok(control::lane(&self.crew, kind, id)?.core)
     }
 
-    fn check_open(&self) -> Result<(), HostError> {
-        if !self.crew.is_owner() {
-            return Err(HostError::Forked);
-        }
-        if self.crew.is_closing() { Err(HostError::Closed) } else { Ok(()) }
-    }
-
-    /// Registers a library symbol while the workers run. Each loads it, in the middle of a task if need be.
-    ///
-    /// # Errors
-    /// If it is no library symbol, no worker could run it, or it cannot be loaded here or in any worker; then no worker has it.
-    pub fn register(&mut self, callable: Callable) -> Result<CallableId, HostError> {
-        self.check_open()?;
-        let Callable { name, kind, made_of } = callable;
-        let MadeOf::Symbol { library, symbol } = made_of else { return Err(HostError::TooLate { name }) };
-        if let Some(kind) = missing_kind(kind, self.workers[0], self.workers[1]) {
-            return Err(HostError::NoWorkerFor { callable: name, kind });
-        }
-        // SAFETY: whoever made the callable vouched for the symbol.
-        let kernel = unsafe { library::load(&name, kind, &library, &symbol, None) }?;
-        let digest = library::digest(&library).unwrap_or(0);
-        let id = self.callables.write().unwrap_or_else(|poisoned| poisoned.into_inner()).register(kernel.clone())?;
-        let command = Command::Register {
-            callable: id.0,
-            name: name.clone(),
-            library: library.to_string_lossy().into_owned(),
-            symbol,
-            digest,
-        };
-        let outcomes = self.crew.register(&command);
-        if outcomes.iter().any(|(_, outcome)| outcome.is_err()) {
-            let each = self.say_each(&outcomes);
-            let undone = self.crew.unregister(id.0);
-            self.callables.write().unwrap_or_else(|poisoned| poisoned.into_inner()).unregister(id);
-            if undone.iter().any(|(_, outcome)| outcome.is_err()) {
-                self.uncertain.push(CallableId { kernel: id });
-                return Err(HostError::Uncertain { name, each: self.say_each(&undone) });
-            }
-            return Err(HostError::Registration { name, each });
-        }
-        self.runtime.keep_kernel(id, kernel);
-        Ok(CallableId { kernel: id })
-    }
-
-    fn say_each<E: std::fmt::Display>(&self, outcomes: &[(usize, Result<String, E>)]) -> Vec<String> {
-        let say = |(lane, outcome): &(usize, Result<String, E>)| match outcome {
-            Ok(_) => format!("{}: done", self.crew.lanes()[*lane].name),
-            Err(error) => error.to_string(),
-        };
-        outcomes.iter().map(say).collect()
-    }
-
-    /// Takes a callable out, here and in every worker. False if there is none.
-    ///
-    /// # Errors
-    /// If the runtime is closed, or a worker does not answer.
-    pub fn unregister(&mut self, callable: CallableId) -> Result<bool, HostError> {
-        self.check_open()?;
-        if !self.runtime.unregister(callable.kernel) {
-            return Ok(false);
-        }
-        self.callables.write().unwrap_or_else(|poisoned| poisoned.into_inner()).unregister(callable.kernel);
-        for (_, outcome) in self.crew.unregister(callable.kernel.0) {
-            outcome?;
-        }
-        Ok(true)
+    pub(super) fn check_open(&self) -> Result<(), HostError> {
+        control::check_open(&self.crew)
     }
 
     /// The registered callables.
@@ -215,10 +143,12 @@ impl HostRuntime {
     /// # Errors
     /// If there is no such worker, or it does not answer in time; then it is ended.
     pub fn query(&self, kind: CoreKind, id: u32) -> Result<String, HostError> {
-        self.check_open()?;
-        let core = self.worker(kind, id)?;
-        let lane = self.crew.lanes().iter().position(|lane| lane.core == core).expect("a core that exists is a lane");
-        Ok(self.crew.status(lane)?)
+        self.control().query(kind, id)
+    }
+
+    /// A handle that other threads may ask workers with while this runtime is busy with something else.
+    pub fn control(&self) -> HostControl {
+        HostControl::new(self.crew.clone())
     }
 
     /// Runs the graph that `orchestration` builds, and returns when no worker touches its memory any more.
@@ -230,6 +160,14 @@ impl HostRuntime {
         orchestration: impl FnOnce(&mut Run<'_>) -> Result<(), SubmitError>,
     ) -> Result<Report, Failed> {
         self.runtime.run(orchestration)
+    }
+
+    /// Has `callback` build a graph and returns while it runs. Several threads may submit.
+    ///
+    /// # Errors
+    /// As [`Runtime::submit`].
+    pub fn submit(&self, callback: impl FnOnce(&mut Run<'_>) -> Result<(), SubmitError>) -> Result<RunHandle, Failed> {
+        self.runtime.submit(callback)
     }
 
     /// A shared buffer of zero bytes, which every worker can reach.
@@ -287,13 +225,5 @@ impl Drop for HostRuntime {
             // SAFETY: dropped once, here.
             unsafe { ManuallyDrop::drop(&mut self.runtime) };
         }
-    }
-}
-
-impl Runtime {
-    /// Puts a kernel where the workers have it.
-    fn keep_kernel(&mut self, id: prewire_runtime_core::id::KernelId, kernel: Kernel) {
-        // The place is free: the same ids were given out by the table that the workers share.
-        let _kept = self.place_kernel(u32::from(id.0), kernel);
     }
 }

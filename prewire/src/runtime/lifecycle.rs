@@ -63,13 +63,28 @@ impl Runtime {
         Ok(id)
     }
 
-    /// Puts a kernel at an id as it is.
+    /// Puts a kernel at an id as it is, under an issue.
     pub(crate) fn place_kernel(
         &mut self,
         id: u32,
         kernel: prewire_runtime_core::kernel::Kernel,
+        issue: u64,
     ) -> Result<KernelId, RegisterError> {
-        Ok(Arc::make_mut(&mut self.kernels).register_at(id, kernel)?)
+        let kernels = Arc::make_mut(&mut self.kernels);
+        let id = kernels.register_at(id, kernel)?;
+        kernels.set_issuer((issue >> 32) as u32);
+        kernels.issue(id, issue);
+        Ok(id)
+    }
+
+    /// Does something as soon as no run is in flight and no late kernel runs: at once, or on the thread that ends the last one. It must not wait for anything.
+    pub(crate) fn after_runs(&self, body: impl FnOnce() + Send + 'static) {
+        self.shared.do_afterwards(Box::new(body));
+    }
+
+    /// Whether a run is in flight, or a late kernel of an earlier one.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.shared.runs.in_flight() == 0 && self.shared.still_busy().is_none()
     }
 
     /// What is known about a kernel besides its function.

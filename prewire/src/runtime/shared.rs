@@ -57,9 +57,14 @@ pub(crate) struct Shared {
     pub(super) shift: Shift,
     /// Buffers that were dropped and could not be freed at once: where they lie and how many bytes they are.
     discarded: Mutex<Vec<(u64, u64)>>,
+    /// What is to be done when no run is in flight.
+    afterwards: Mutex<Vec<Afterwards>>,
     /// What a late kernel keeps busy, if one does.
     busy: Mutex<Option<String>>,
 }
+
+/// Something to be done when no run is in flight.
+type Afterwards = Box<dyn FnOnce() + Send>;
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -97,6 +102,7 @@ impl Shared {
             awaited: CachePadded::new(AtomicBool::new(false)),
             shift: Shift::default(),
             discarded: Mutex::new(Vec::new()),
+            afterwards: Mutex::new(Vec::new()),
             busy: Mutex::new(None),
         }
     }
@@ -165,6 +171,8 @@ impl Shared {
     /// Frees what was dropped while it could be in use, if it cannot be any more.
     pub(super) fn free_discarded(&self) {
         if self.still_busy().is_none() {
+            let due = self.runs.if_quiet(|| std::mem::take(&mut *self.afterwards.lock().expect(POISON)));
+            due.unwrap_or_default().into_iter().for_each(|body| body());
             let _in_flight = self.runs.if_quiet(|| {
                 // With no run in flight whoever has it only registers a buffer, and the next run's end comes by here again.
                 let Ok(mut orchestrator) = self.orchestrator.try_lock() else { return };
@@ -182,6 +190,12 @@ impl Shared {
 
     pub(super) fn still_busy(&self) -> Option<String> {
         self.busy.lock().expect(POISON).clone()
+    }
+
+    /// Does something as soon as no run is in flight and no kernel is late.
+    pub(super) fn do_afterwards(&self, body: Afterwards) {
+        self.afterwards.lock().expect(POISON).push(body);
+        self.free_discarded();
     }
 
     /// Frees a buffer's memory, or keeps it until the runs in flight and the late kernel that may use it have ended.

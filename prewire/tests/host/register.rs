@@ -167,5 +167,5 @@ fn what_cannot_be_loaded_is_refused_by_name_and_uses_no_id() {
             Ok(())
         })
         .expect_err("it is not registered any more");
-    assert!(error.to_string().contains("not registered"), "{error}");
+    assert!(error.to_string().contains("unregistered"), "{error}");
 }

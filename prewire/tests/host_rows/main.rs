@@ -9,11 +9,14 @@ mod lost;
 
 mod arguments;
 mod buffers;
+mod control;
+mod gates;
 mod group;
 mod kills;
 mod mailbox;
 mod mixing;
 mod programs;
+mod registration;
 mod ring_sizes;
 mod scope_heap;
 mod stage;

@@ -32,6 +32,8 @@ pub enum Refusal {
     NoKernel,
     #[error("invalid arguments (code 5): kernel {kernel} is not registered")]
     UnknownKernel { kernel: u32 },
+    #[error("invalid arguments (code 5): the handle of callable {kernel} {problem}")]
+    Callable { kernel: u32, problem: &'static str },
     #[error(
         "invalid arguments (code 5): kernel {name} is registered for {registered} cores and placed on {placed} cores"
     )]

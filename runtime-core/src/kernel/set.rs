@@ -126,6 +126,10 @@ pub struct KernelSet {
     kernels: Vec<Option<StdArc<Kernel>>>,
     /// Ids of kernels that never wait for a sibling.
     alone: Vec<KernelId>,
+    /// Under which issue each kernel was registered; 0, or nothing, for none.
+    issues: Vec<u64>,
+    /// Who registers kernels here.
+    issuer: u32,
 }
 
 impl KernelSet {
@@ -171,10 +175,42 @@ impl KernelSet {
         self.alone.contains(&id)
     }
 
+    /// Says who registers kernels here, so that another's issues can be told from its own.
+    pub fn set_issuer(&mut self, issuer: u32) {
+        self.issuer = issuer;
+    }
+
+    /// Notes under which issue a kernel was registered: the issuer above, a number below that it never uses again. A task that names it means this kernel and
+    /// not a later one with the same id.
+    pub fn issue(&mut self, id: KernelId, issue: u64) {
+        if self.issues.len() <= id.index() {
+            self.issues.resize(id.index() + 1, 0);
+        }
+        self.issues[id.index()] = issue;
+    }
+
+    /// Under which issue a kernel was registered; 0 for none.
+    pub fn issue_of(&self, id: KernelId) -> u64 {
+        self.issues.get(id.index()).copied().unwrap_or(0)
+    }
+
+    /// Whether the kernel with this id is the one that was registered under the issue.
+    pub fn is_issued(&self, id: KernelId, issue: u64) -> bool {
+        self.get(id).is_some() && self.issues.get(id.index()) == Some(&issue)
+    }
+
+    /// Whether the issue comes from whoever registers kernels here.
+    pub fn is_own_issue(&self, issue: u64) -> bool {
+        (issue >> 32) as u32 == self.issuer
+    }
+
     /// Takes a kernel out; its id is free again. False if there was none.
     pub fn unregister(&mut self, id: KernelId) -> bool {
         let taken = self.kernels.get_mut(id.index()).and_then(Option::take).is_some();
         self.alone.retain(|&alone| alone != id);
+        if let Some(issue) = self.issues.get_mut(id.index()) {
+            *issue = 0;
+        }
         while self.kernels.last().is_some_and(Option::is_none) {
             self.kernels.pop();
         }

@@ -99,6 +99,7 @@ pub(crate) struct Special<'a> {
     placement: Placement<'a>,
     predicate: Option<Predicate<'a>>,
     budget: Option<Duration>,
+    issue: u64,
     mistake: Option<Mistake>,
     /// How many tensors and scalars had been given when the mistake was made.
     given: [usize; 2],
@@ -113,6 +114,7 @@ impl Special<'_> {
         placement: Placement::Any,
         predicate: None,
         budget: None,
+        issue: 0,
         mistake: None,
         given: [0; 2],
     };
@@ -233,6 +235,13 @@ impl<'a> Task<'a> {
         self
     }
 
+    /// The kernel is meant as it was registered under this issue, and not as whatever has its id now; see [`KernelSet::issue`](crate::kernel::KernelSet::issue).
+    #[must_use]
+    pub const fn issued(mut self, issue: u64) -> Self {
+        self.special().issue = issue;
+        self
+    }
+
     const fn mistaken(mut self, mistake: Mistake) -> Self {
         let given = [self.arguments.len(), self.scalars.len()];
         let special = self.special();
@@ -329,6 +338,12 @@ impl<'a> Task<'a> {
     #[inline]
     pub const fn own_budget(&self) -> Option<Duration> {
         if let Some(special) = &self.special { special.budget } else { None }
+    }
+
+    /// The issue under which the kernel is meant; 0 for whatever is registered under its id.
+    #[inline]
+    pub const fn issue_named(&self) -> u64 {
+        if let Some(special) = &self.special { special.issue } else { 0 }
     }
 
     /// The first mistake made while building, if any.
