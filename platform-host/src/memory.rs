@@ -6,17 +6,38 @@ use prewire_runtime_core::memory::{DeviceMemory, OutOfMemory};
 use prewire_runtime_core::task::Scalar;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, RwLock, Weak};
 
 const POISON: &str = "no code panics while it holds the table of shared buffers";
 
-/// One shared buffer.
+/// One shared buffer, in any of the processes that map it.
 #[derive(Debug)]
 pub struct SharedBuffer {
-    /// Its number; never reused.
+    /// Its number: the same at every level that it is handed down to, never reused, and of no other buffer of this machine.
     pub id: u64,
     /// Its memory.
     pub memory: SharedMemory,
+}
+
+impl SharedBuffer {
+    /// Where it is mapped here.
+    pub fn address(&self) -> u64 {
+        self.memory.address().as_ptr() as u64
+    }
+
+    /// Whether an address here is one of its bytes, or lies right behind the last one, where a view without elements may.
+    pub fn reaches(&self, address: u64) -> bool {
+        (self.address()..=self.address() + self.memory.bytes() as u64).contains(&address)
+    }
+}
+
+/// A number that no other buffer has. It says which process made the buffer, so that a level's own buffers and those that were handed down to it do not meet.
+fn fresh_id() -> u64 {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let process = rustix::process::getpid().as_raw_nonzero().get();
+    // Process numbers have 22 bits at most, and the highest bit says something else to the engine.
+    u64::from(process.unsigned_abs()) << 40 | MADE.fetch_add(1, Ordering::Relaxed) & ((1 << 40) - 1)
 }
 
 /// Who maps what is shared: workers are told of each buffer before a task can name it, and of its end.
@@ -34,7 +55,6 @@ pub trait Sharers: Send + Sync {
 #[derive(Default)]
 pub struct HostMemory {
     buffers: RwLock<BTreeMap<u64, Arc<SharedBuffer>>>,
-    next: Mutex<u64>,
     sharers: OnceLock<Weak<dyn Sharers>>,
 }
 
@@ -66,6 +86,32 @@ impl HostMemory {
         self.buffers.read().expect(POISON).values().find(|buffer| buffer.id == id).cloned()
     }
 
+    /// The buffer that is mapped here around an address.
+    pub fn around(&self, address: u64) -> Option<Arc<SharedBuffer>> {
+        let table = self.buffers.read().expect(POISON);
+        let (_, buffer) = table.range(..=address).next_back()?;
+        buffer.reaches(address).then(|| buffer.clone())
+    }
+
+    /// Takes in a buffer of the level above, which stays the same memory under the same number, until its address is freed.
+    ///
+    /// # Errors
+    /// If it is here already, or a worker cannot map it.
+    pub fn adopt(&self, buffer: &Arc<SharedBuffer>) -> Result<(), String> {
+        if self.by_id(buffer.id).is_some() {
+            return Err("it is lent to this level already".to_owned());
+        }
+        self.take_in(buffer.clone())
+    }
+
+    fn take_in(&self, buffer: Arc<SharedBuffer>) -> Result<(), String> {
+        if let Some(sharers) = self.sharers() {
+            sharers.shared(&buffer)?;
+        }
+        self.buffers.write().expect(POISON).insert(buffer.address(), buffer);
+        Ok(())
+    }
+
     /// Runs `body` with the table held for reading, so that a frame's tensors are found with one lock.
     pub fn with_table<R>(&self, body: impl FnOnce(&Table<'_>) -> R) -> R {
         body(&Table(&self.buffers.read().expect(POISON)))
@@ -89,17 +135,9 @@ impl DeviceMemory for HostMemory {
         let refused = |reason: String| OutOfMemory { bytes, reason };
         let length = usize::try_from(bytes.max(1)).map_err(|_| refused("more than this machine can address".into()))?;
         let memory = SharedMemory::create("prewire-buffer", length).map_err(|error| refused(error.to_string()))?;
-        let id = {
-            let mut next = self.next.lock().expect(POISON);
-            *next += 1;
-            *next
-        };
-        let buffer = Arc::new(SharedBuffer { id, memory });
-        if let Some(sharers) = self.sharers() {
-            sharers.shared(&buffer).map_err(refused)?;
-        }
-        let address = buffer.memory.address().as_ptr() as u64;
-        self.buffers.write().expect(POISON).insert(address, buffer);
+        let buffer = Arc::new(SharedBuffer { id: fresh_id(), memory });
+        let address = buffer.address();
+        self.take_in(buffer).map_err(refused)?;
         Ok(address)
     }
 

@@ -323,7 +323,10 @@ impl Platform for HostPlatform {
 
     fn exit(&self) -> Vec<CoreId> {
         // How the workers ended is said by whoever closes them in person.
-        if let Err(error) = self.crew.close(Duration::from_millis(self.chip.exit_deadline_ms)) {
+        let told = self.crew.is_closed();
+        if let Err(error) = self.crew.close(Duration::from_millis(self.chip.exit_deadline_ms))
+            && !told
+        {
             tracing::warn!("{error}");
         }
         let left = self.crew.lanes().iter().filter(|lane| lane.current().is_some_and(|worker| !worker.is_dead()));

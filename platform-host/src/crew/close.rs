@@ -2,6 +2,7 @@
 
 use super::incarnation::{Incarnation, Stage};
 use super::{Crew, GONE, POISON};
+use prewire_runtime_core::port::Token;
 use rustix::process::{WaitOptions, waitpid};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,21 +26,51 @@ impl Crew {
         self.is_closing()
     }
 
-    /// Tells every worker to end and waits for it, `patience` for all together; what is left then is killed. Idempotent.
+    /// Tells every worker to end and waits for it, `patience` for all together; what is left then is killed. It is done once: whoever calls this meanwhile or
+    /// later is told the same.
     ///
     /// # Errors
     /// If a worker had to be killed, or ended with anything but status 0.
     pub fn close(&self, patience: Duration) -> Result<(), CloseError> {
-        let mut closed = self.closed.lock().expect(POISON);
-        if *closed || !self.is_owner() {
+        if !self.is_owner() {
             return Ok(());
         }
-        *closed = true;
+        let mut closed = self.closed.lock().expect(POISON);
+        closed.get_or_insert_with(|| self.end_all(patience)).clone()
+    }
+
+    /// Kills the worker processes that are inside a task; [`Crew::close`], which comes next, tells of them.
+    pub fn kill_busy(&self, reason: &str) {
+        if !self.is_owner() {
+            return;
+        }
+        // From here on nobody is replaced.
         self.closing.store(true, Ordering::Release);
-        let workers = self.everybody();
+        let mut killed = self.killed.lock().expect(POISON);
+        for worker in self.everybody() {
+            if worker.is_process() && worker.is_busy() {
+                worker.kill(reason);
+                killed.push(worker);
+            }
+        }
+    }
+
+    /// Whether whoever closed it knows how it ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.lock().expect(POISON).is_some()
+    }
+
+    fn end_all(&self, patience: Duration) -> Result<(), CloseError> {
+        self.closing.store(true, Ordering::Release);
+        let mut workers = self.everybody();
         for worker in &workers {
             worker.mailbox().shut_down();
             worker.mailbox().bell.ring();
+        }
+        for killed in self.killed.lock().expect(POISON).drain(..) {
+            if workers.iter().all(|worker| worker.number != killed.number) {
+                workers.push(killed);
+            }
         }
         let mut troubles = Vec::new();
         let gone = self.wait_for_all(&workers, Instant::now() + patience);
@@ -66,7 +97,7 @@ impl Crew {
     /// Undoes a start: workers that were READY end in order, the others by force.
     pub(super) fn roll_back(&self) {
         self.closing.store(true, Ordering::Release);
-        *self.closed.lock().expect(POISON) = true;
+        *self.closed.lock().expect(POISON) = Some(Ok(()));
         let workers = self.everybody();
         for worker in &workers {
             if worker.stage() == Stage::Ready || worker.wires.is_none() {
@@ -123,6 +154,13 @@ impl Crew {
 }
 
 impl Incarnation {
+    /// Whether it is inside a task.
+    fn is_busy(&self) -> bool {
+        let (running, beat) = self.mailbox().pulse();
+        // Before its first task the word is zero, which is a token as well.
+        beat != 0 && Token::from_register(running).is_some()
+    }
+
     /// Whether nothing of it is left.
     fn has_ended(&self) -> bool {
         self.is_dead()
@@ -142,7 +180,10 @@ impl Incarnation {
 impl Drop for Crew {
     fn drop(&mut self) {
         // Whoever wants to know how the workers ended closes the crew; here it is only made sure that they do.
-        if let Err(error) = self.close(Duration::from_secs(5)) {
+        let told = self.is_closed();
+        if let Err(error) = self.close(Duration::from_secs(5))
+            && !told
+        {
             tracing::warn!("{error}");
         }
     }

@@ -161,7 +161,10 @@ pub struct Crew {
     /// Changes with the availability of any worker.
     epoch: AtomicU32,
     closing: AtomicBool,
-    closed: Mutex<bool>,
+    /// How it ended, once it has.
+    closed: Mutex<Option<Result<(), CloseError>>>,
+    /// Who was killed inside a task so that the crew could be closed.
+    killed: Mutex<Vec<Arc<Incarnation>>>,
     /// Wakes the watcher to look at another set of descriptors.
     nudge: OwnedFd,
     watcher: Mutex<Option<JoinHandle<()>>>,

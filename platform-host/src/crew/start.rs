@@ -4,8 +4,8 @@ use super::incarnation::{Incarnation, Stage, Wires};
 use super::{BORN, Crew, CrewConfig, Events, Lane, Origin, POISON, Roster, UP, worker_name};
 use crate::board::BoardMemory;
 use crate::mailbox::Mailbox;
-use crate::memory::HostMemory;
-use crate::process::{Birth, Channel, Command, ForkOrder, Launcher, ProcessParts, WorkerRecipe};
+use crate::memory::{HostMemory, SharedBuffer};
+use crate::process::{Birth, Channel, Command, ForkOrder, Launcher, ProcessParts, WorkerRecipe, uncopied};
 use crate::shared::SharedMemory;
 use crate::worker::{Buffers, Callables, Worker};
 use prewire_runtime_core::id::CoreId;
@@ -62,7 +62,11 @@ struct OwnBuffers(Arc<HostMemory>);
 impl Buffers for OwnBuffers {
     fn find(&self, buffer: u64) -> Option<(u64, u64)> {
         let buffer = self.0.by_id(buffer)?;
-        Some((buffer.memory.address().as_ptr() as u64, buffer.memory.bytes() as u64))
+        Some((buffer.address(), buffer.memory.bytes() as u64))
+    }
+
+    fn around(&self, address: u64) -> Option<Arc<SharedBuffer>> {
+        self.0.around(address)
     }
 }
 
@@ -136,7 +140,8 @@ impl Crew {
             incarnations: AtomicU64::new(0),
             epoch: AtomicU32::new(1),
             closing: AtomicBool::new(false),
-            closed: Mutex::new(false),
+            closed: Mutex::new(None),
+            killed: Mutex::new(Vec::new()),
             nudge: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?,
             watcher: Mutex::new(None),
             owner: rustix::process::getpid(),
@@ -204,6 +209,7 @@ impl Crew {
     }
 
     fn embody_process(&self, number: u64, lane: usize, mailbox: Arc<SharedMemory>) -> io::Result<Arc<Incarnation>> {
+        let alone = uncopied();
         let (ours, theirs) = Channel::pair()?;
         let (life, held) = pipe_with(PipeFlags::CLOEXEC)?;
         let parts = ProcessParts {
@@ -229,6 +235,7 @@ impl Crew {
         let launcher = launcher.as_ref().ok_or_else(|| io::Error::other("the launcher is gone"))?;
         launcher.order(ForkOrder { incarnation: number, recipe: lane }, &parts)?;
         drop(parts);
+        drop(alone);
         self.nudge_watcher();
         Ok(worker)
     }

@@ -11,6 +11,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, waitid};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a worker process is made with.
 #[derive(Debug)]
@@ -35,6 +36,14 @@ pub(crate) struct ForkOrder {
 pub(crate) struct Launcher {
     pub(crate) channel: Channel,
     pub(crate) pid: Pid,
+}
+
+/// Held while this process is copied, and while it has descriptors whose end somebody waits for: a copy that another thread made meanwhile would keep them open.
+static COPYING: Mutex<()> = Mutex::new(());
+
+/// Keeps other threads from copying this process for a launcher.
+pub(crate) fn uncopied() -> MutexGuard<'static, ()> {
+    COPYING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Child {
@@ -63,10 +72,13 @@ impl Launcher {
     /// # Errors
     /// If there can be no more processes or descriptors.
     pub(crate) fn start(recipes: &[WorkerRecipe]) -> io::Result<Launcher> {
+        let alone = uncopied();
         let (ours, theirs) = Channel::pair()?;
         let parent = pidfd_open(getpid(), PidfdFlags::empty())?;
         match fork()? {
             0 => {
+                // Workers may hold levels of their own, whose launchers are copies of them.
+                drop(alone);
                 drop(ours);
                 let status = catch_unwind(AssertUnwindSafe(|| serve(&theirs, &parent, recipes))).unwrap_or(101);
                 leave(status)

@@ -5,6 +5,7 @@ use super::launcher::{ProcessParts, leave};
 use super::message::{Command, WorkerReport};
 use crate::board::BoardMemory;
 use crate::library;
+use crate::memory::SharedBuffer;
 use crate::shared::SharedMemory;
 use crate::wire::{LAYOUT_HASH, VERSION};
 use crate::worker::{Buffers, Callables, Worker};
@@ -48,14 +49,20 @@ impl std::fmt::Debug for WorkerRecipe {
 
 /// The buffers that a worker process has mapped.
 #[derive(Debug, Default)]
-struct Imported(RwLock<BTreeMap<u64, SharedMemory>>);
+struct Imported(RwLock<BTreeMap<u64, Arc<SharedBuffer>>>);
 
 const POISON: &str = "no code panics while it holds a worker's table";
 
 impl Buffers for Imported {
     fn find(&self, buffer: u64) -> Option<(u64, u64)> {
         let table = self.0.read().expect(POISON);
-        table.get(&buffer).map(|memory| (memory.address().as_ptr() as u64, memory.bytes() as u64))
+        table.get(&buffer).map(|buffer| (buffer.address(), buffer.memory.bytes() as u64))
+    }
+
+    fn around(&self, address: u64) -> Option<Arc<SharedBuffer>> {
+        let table = self.0.read().expect(POISON);
+        // Where one buffer ends another may begin.
+        table.values().filter(|buffer| buffer.reaches(address)).max_by_key(|buffer| buffer.address()).cloned()
     }
 }
 
@@ -158,7 +165,7 @@ impl Attendant {
                 let fd = descriptors.into_iter().next().ok_or("no descriptor came with the buffer")?;
                 let bytes = usize::try_from(bytes).map_err(|error| error.to_string())?;
                 let memory = SharedMemory::map(fd, bytes).map_err(|error| error.to_string())?;
-                self.imported.0.write().expect(POISON).insert(buffer, memory);
+                self.imported.0.write().expect(POISON).insert(buffer, Arc::new(SharedBuffer { id: buffer, memory }));
             }
             Command::Release { buffer } => {
                 self.imported.0.write().expect(POISON).remove(&buffer);

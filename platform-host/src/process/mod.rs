@@ -9,6 +9,6 @@ pub use channel::{Channel, Received};
 pub use main_loop::{Birth, Initialise};
 pub use message::{Command, Exit, WorkerReport};
 
-pub(crate) use launcher::{ForkOrder, Launcher, ProcessParts};
+pub(crate) use launcher::{ForkOrder, Launcher, ProcessParts, uncopied};
 pub(crate) use main_loop::WorkerRecipe;
 pub(crate) use message::LauncherReport;

@@ -7,6 +7,7 @@ pub use services::WorkerServices;
 
 use crate::board::BoardMemory;
 use crate::mailbox::{Mailbox, oldest_published, sleep_on};
+use crate::memory::SharedBuffer;
 use crate::shared::SharedMemory;
 use crate::wire::{FrameHeader, TaskArgsView, WireError};
 use prewire_runtime_core::id::{CoreId, KernelId, SlotIndex, TaskId};
@@ -16,6 +17,7 @@ use prewire_runtime_core::port::Token;
 use prewire_runtime_core::sync::pause::{self, Point};
 use prewire_runtime_core::tensor::TensorArgument;
 use prewire_runtime_core::waiting::{Patience, Wait, WaitingPolicy};
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
@@ -26,6 +28,18 @@ pub type Callables = Arc<RwLock<KernelSet>>;
 pub trait Buffers: Send + Sync {
     /// Where a buffer is mapped here, and how many bytes it has.
     fn find(&self, buffer: u64) -> Option<(u64, u64)>;
+    /// The buffer that is mapped here around an address.
+    fn around(&self, address: u64) -> Option<Arc<SharedBuffer>>;
+}
+
+thread_local! {
+    /// The buffers of the worker that this thread is.
+    static GIVEN: RefCell<Option<Arc<dyn Buffers>>> = const { RefCell::new(None) };
+}
+
+/// The shared buffer around an address, as the worker that this thread is was given it: what a task of it may hand on to a level below.
+pub fn given(address: u64) -> Option<Arc<SharedBuffer>> {
+    GIVEN.with_borrow(|buffers| buffers.as_ref()?.around(address))
 }
 
 /// Everything that a worker needs to serve its mailbox.
@@ -61,6 +75,7 @@ pub(crate) fn mailbox_in(memory: &SharedMemory) -> &Mailbox {
 impl Worker {
     /// Serves the mailbox until it is shut down.
     pub fn serve(&self) {
+        GIVEN.set(Some(self.buffers.clone()));
         let mailbox = mailbox_in(&self.mailbox);
         let mut room = Room::new();
         let mut patience = Patience::default();

@@ -2,6 +2,7 @@
 
 use crate::{Forked, Shared};
 use prewire_platform_host::mailbox::Phase;
+use prewire_platform_host::memory::SharedBuffer;
 use prewire_platform_host::wire::{Call, Locate, encode};
 use prewire_platform_host::worker::{Buffers, Worker};
 use prewire_runtime_core::id::CoreId;
@@ -14,6 +15,10 @@ struct NoBuffers;
 
 impl Buffers for NoBuffers {
     fn find(&self, _: u64) -> Option<(u64, u64)> {
+        None
+    }
+
+    fn around(&self, _: u64) -> Option<Arc<SharedBuffer>> {
         None
     }
 }

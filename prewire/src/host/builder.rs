@@ -32,6 +32,7 @@ pub struct HostBuilder {
     level: u32,
     origin: Origin,
     restarts: u32,
+    kill_at_close: Option<Duration>,
     next_level: Vec<u32>,
     subs: Vec<u32>,
     initialise: [Option<InitialiseOf>; 2],
@@ -61,6 +62,7 @@ impl Default for HostBuilder {
             level: 3,
             origin: Origin::Fork,
             restarts: 0,
+            kill_at_close: None,
             next_level: Vec::new(),
             subs: Vec::new(),
             initialise: [None, None],
@@ -111,6 +113,13 @@ impl HostBuilder {
     /// A worker process that dies is replaced so often.
     pub fn restarts(mut self, restarts: u32) -> Self {
         self.restarts = restarts;
+        self
+    }
+
+    /// Closing or dropping the runtime waits so long for the tasks of accepted runs, and then kills the workers that are still inside one. Without this it waits
+    /// for as long as they take.
+    pub fn kill_at_close(mut self, patience: Duration) -> Self {
+        self.kill_at_close = Some(patience);
         self
     }
 
@@ -238,7 +247,8 @@ impl HostBuilder {
         };
         let engine = self.engine.chip(chip).threads(2).stand_in().watchdog(NO_BUDGET).waiting(waiting);
         let callables = Callables { set: self.callables, issuer: self.issuer };
-        HostRuntime::assemble(self.level, engine, config, places, callables, &self.cancel, self.deadline)
+        let host = HostRuntime::assemble(self.level, engine, config, places, callables, &self.cancel, self.deadline)?;
+        Ok(host.killing_at_close(self.kill_at_close))
     }
 
     fn check(&self) -> Result<(), HostStartError> {
@@ -258,9 +268,14 @@ impl HostBuilder {
         if self.startup_timeout.is_zero() {
             return Err(HostStartError::Timeout);
         }
-        if self.origin == Origin::Thread && self.restarts > 0 {
-            let first = self.next_level.first().map_or(CoreKind::Vector, |_| CoreKind::Cube);
-            return Err(HostStartError::Thread { worker: worker_name(first, 0), what: "be killed or replaced" });
+        let of_processes = [(self.restarts > 0, "be replaced"), (self.kill_at_close.is_some(), "be killed")];
+        let asked = of_processes.into_iter().find(|&(asked, _)| asked);
+        if let (Origin::Thread, Some((_, what))) = (self.origin, asked) {
+            let worker = match (self.next_level.first(), self.subs.first()) {
+                (Some(&id), _) => worker_name(CoreKind::Cube, id),
+                (None, id) => worker_name(CoreKind::Vector, id.copied().unwrap_or_default()),
+            };
+            return Err(HostStartError::Thread { worker, what });
         }
         for (_, kernel) in self.callables.iter() {
             if let Some(kind) = missing_kind(kernel.kind, self.next_level.len(), self.subs.len()) {

@@ -3,7 +3,7 @@
 use crate::runtime::BuildError;
 use prewire_platform_host::crew::{CloseError, CommandError, StartError};
 use prewire_platform_host::library::SymbolError;
-use prewire_runtime_core::kernel::RegistrationError;
+use prewire_runtime_core::kernel::{KernelError, RegistrationError};
 use thiserror::Error;
 
 /// Why a host runtime was not built or started. Nothing of it is left.
@@ -62,6 +62,21 @@ pub enum HostError {
     Command(#[from] CommandError),
     #[error(transparent)]
     Close(#[from] CloseError),
+    #[error("the runtime was to be closed inside one of its own callbacks; return from the callback first")]
+    Inside,
+    #[error(
+        "closing timed out after {timeout_ms} ms with run {runs} in flight: {held}; close again when they are over, or let closing kill workers"
+    )]
+    CloseTimedOut { timeout_ms: u128, runs: String, held: String },
+    #[error("tensor {argument} of the task cannot be handed to the level below: {reason}")]
+    NotLent { argument: usize, reason: String },
     #[error("there is no {kind} worker with id {id}; there are {valid}")]
     UnknownWorker { kind: &'static str, id: u32, valid: String },
+}
+
+impl From<HostError> for KernelError {
+    /// What the level below refuses fails the task above that asked for it.
+    fn from(error: HostError) -> Self {
+        KernelError::new(KernelError::ACCESS, error.to_string())
+    }
 }

@@ -85,9 +85,24 @@ thread_local! {
 /// Calls `body` with the level of the worker that this thread is.
 pub(super) fn with(body: impl FnOnce(&mut Level) -> Result<(), KernelError>) -> Result<(), KernelError> {
     LEVEL.with_borrow_mut(|level| match level {
-        Some(level) => body(level),
+        Some(level) => {
+            let settled = Settled(level);
+            body(settled.0)
+        }
         None => Err(KernelError::new(KernelError::ACCESS, "the worker holds no level below; ask for chips or hosts")),
     })
+}
+
+/// A level whose runs are over when this is dropped: what a task has handed down is used by nobody behind the task's end.
+struct Settled<'a>(&'a mut Level);
+
+impl Drop for Settled<'_> {
+    fn drop(&mut self) {
+        match self.0 {
+            Level::Chip(runtime, _) => runtime.settle(),
+            Level::Host(host, _) => host.runtime.settle(),
+        }
+    }
 }
 
 fn hold(level: Level) -> Box<dyn FnOnce()> {

@@ -33,8 +33,10 @@
 
 mod builder;
 mod callable;
+mod close;
 mod control;
 mod error;
+mod lend;
 mod level;
 mod register;
 mod runtime;
@@ -43,6 +45,7 @@ pub use builder::HostBuilder;
 pub use callable::{Callable, CallableId};
 pub use control::HostControl;
 pub use error::{HostError, HostStartError};
+pub use lend::Lent;
 pub use level::{Level, LevelError};
 pub use prewire_platform_host::crew::{CancelToken, CloseError, CommandError, StartError};
 pub use register::WorkerOutcome;

@@ -21,9 +21,6 @@ use std::time::{Duration, Instant};
 
 impl Simulated for HostPlatform {}
 
-/// How long [`HostRuntime::close`] waits before it kills what does not end.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
-
 /// A worker, as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerStatus {
@@ -50,6 +47,8 @@ pub struct HostRuntime {
     pub(super) crew: Arc<Crew>,
     pub(super) workers: [usize; 2],
     pub(super) registry: Registry,
+    /// How long a close waits for tasks before it kills their workers, if it may.
+    pub(super) kill_at_close: Option<Duration>,
 }
 
 impl HostRuntime {
@@ -94,6 +93,7 @@ impl HostRuntime {
             crew,
             workers,
             registry: Registry::new(callables.issuer, shared),
+            kill_at_close: None,
         })
     }
 
@@ -202,26 +202,19 @@ impl HostRuntime {
         self.runtime.write(buffer, values)
     }
 
-    /// Ends all workers, by force where they do not end by themselves. A second call finds nothing to do.
+    /// Gives a buffer's memory back now, here and in every worker.
     ///
     /// # Errors
-    /// If a worker had to be killed, or ended with anything but status 0; all such are named.
-    pub fn close(&mut self) -> Result<(), HostError> {
-        self.close_within(CLOSE_PATIENCE)
-    }
-
-    /// The same with another patience before workers are killed.
-    ///
-    /// # Errors
-    /// As [`HostRuntime::close`].
-    pub fn close_within(&mut self, patience: Duration) -> Result<(), HostError> {
-        Ok(self.crew.close(patience)?)
+    /// As [`Runtime::release`].
+    pub fn release(&self, buffer: &Buffer) -> Result<(), BufferError> {
+        self.runtime.release(buffer)
     }
 }
 
 impl Drop for HostRuntime {
     fn drop(&mut self) {
         if self.crew.is_owner() {
+            self.end_runs_before_drop();
             // SAFETY: dropped once, here.
             unsafe { ManuallyDrop::drop(&mut self.runtime) };
         }

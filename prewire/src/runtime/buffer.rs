@@ -5,6 +5,7 @@ use super::shared::Shared;
 use prewire_runtime_core::id::BufferId;
 use prewire_runtime_core::kernel::Element;
 use prewire_runtime_core::memory::OutOfMemory;
+use prewire_runtime_core::sync::{AtomicBool, Ordering};
 use prewire_runtime_core::tensor::{DataType, Tensor, TensorError, TensorLayout};
 use std::sync::Arc;
 use thiserror::Error;
@@ -22,6 +23,12 @@ pub enum BufferError {
     InFlight { runs: usize },
     #[error("the buffer belongs to another runtime")]
     Foreign,
+    #[error(
+        "the buffer of {bytes} bytes at {address:#x} may be named by run {runs}, which is in flight; release it when that is over"
+    )]
+    Named { bytes: u64, address: u64, runs: String },
+    #[error("the buffer of {bytes} bytes has been released")]
+    Released { bytes: u64 },
     #[error("a kernel of an earlier run ignores its cancellation and may still use the buffer: {0}")]
     Busy(String),
 }
@@ -36,6 +43,7 @@ pub struct Buffer {
     address: u64,
     bytes: u64,
     id: BufferId,
+    released: AtomicBool,
 }
 
 impl Buffer {
@@ -52,8 +60,11 @@ impl Buffer {
     /// # Errors
     /// If the part does not fit the buffer, the offset is not a multiple of the element size, or there are more than five dimensions.
     pub fn tensor_at(&self, offset_bytes: u64, shape: &[u32], data_type: DataType) -> Result<Tensor, TensorError> {
+        self.tensor_of(offset_bytes, TensorLayout::row_major(shape, data_type)?)
+    }
+
+    pub(crate) fn tensor_of(&self, offset_bytes: u64, layout: TensorLayout) -> Result<Tensor, TensorError> {
         let rest = self.bytes.saturating_sub(offset_bytes);
-        let layout = TensorLayout::row_major(shape, data_type)?;
         Tensor::external(self.address + offset_bytes.min(self.bytes), rest, self.id, 0, layout)
     }
 
@@ -66,11 +77,17 @@ impl Buffer {
     pub fn address(&self) -> u64 {
         self.address
     }
+
+    fn is_released(&self) -> bool {
+        self.released.load(Ordering::Acquire)
+    }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.shared.discard(self.address, self.bytes.max(1));
+        if !*self.released.get_mut() {
+            self.shared.discard(self.address, self.bytes.max(1));
+        }
     }
 }
 
@@ -81,8 +98,49 @@ impl Runtime {
     /// If the memory cannot be had.
     pub fn buffer(&mut self, bytes: u64) -> Result<Buffer, BufferError> {
         let address = self.shared().memory.allocate(bytes.max(1))?;
+        Ok(self.buffer_at(address, bytes))
+    }
+
+    /// The buffer that stands for memory which the runtime's device memory has.
+    pub(crate) fn buffer_at(&mut self, address: u64, bytes: u64) -> Buffer {
         let id = self.with_orchestrator(|orchestrator| orchestrator.register_external(address, bytes.max(1)));
-        Ok(Buffer { shared: self.shared().clone(), address, bytes, id })
+        Buffer { shared: self.shared().clone(), address, bytes, id, released: AtomicBool::new(false) }
+    }
+
+    /// Gives back what was dropped while somebody might have used it, if nobody does any more.
+    pub(crate) fn free_discarded(&self) {
+        self.shared().free_discarded();
+    }
+
+    /// Gives a buffer's memory back now; one that is dropped gives it back when no run can use it any more. Tensors over it are refused from then on. A second
+    /// release does nothing.
+    ///
+    /// # Errors
+    /// If the buffer is another runtime's, or a run in flight or a late kernel may use it; the error names them.
+    pub fn release(&self, buffer: &Buffer) -> Result<(), BufferError> {
+        let shared = self.shared();
+        if !Arc::ptr_eq(&buffer.shared, shared) {
+            return Err(BufferError::Foreign);
+        }
+        if let Some(culprit) = shared.still_busy() {
+            return Err(BufferError::Busy(culprit));
+        }
+        loop {
+            let free = || {
+                if !buffer.released.swap(true, Ordering::AcqRel) {
+                    shared.free_now(buffer.address, buffer.bytes.max(1));
+                }
+            };
+            if shared.runs.if_quiet(free).is_ok() || buffer.is_released() {
+                return Ok(());
+            }
+            let runs: Vec<String> = shared.runs.accepted().iter().map(|record| record.id.to_string()).collect();
+            // They may have ended since.
+            if !runs.is_empty() {
+                let runs = runs.join(" or ");
+                return Err(BufferError::Named { bytes: buffer.bytes, address: buffer.address, runs });
+            }
+        }
     }
 
     /// A buffer that holds a copy of `values`.
@@ -98,7 +156,7 @@ impl Runtime {
     /// Copies all of a buffer out.
     ///
     /// # Errors
-    /// If the buffer is another runtime's, its size is no multiple of the element size, or a late kernel may still write it, or runs are in flight.
+    /// If the buffer is another runtime's, its size is no multiple of the element size, or a late kernel may still write it, runs are in flight, or it has been released.
     pub fn read<T: Element>(&self, buffer: &Buffer) -> Result<Vec<T>, BufferError> {
         self.check(buffer)?;
         let size = std::mem::size_of::<T>();
@@ -113,7 +171,7 @@ impl Runtime {
             // SAFETY: the buffer is allocated and no run is in flight.
             unsafe { self.shared().memory.read(buffer.address, bytes) };
         };
-        self.shared().runs.if_quiet(read).map_err(|runs| BufferError::InFlight { runs })?;
+        self.when_quiet(buffer, read)?;
         // SAFETY: every element was written, and any bytes are a value of an `Element`.
         unsafe { values.set_len(count) };
         Ok(values)
@@ -122,7 +180,7 @@ impl Runtime {
     /// Copies all of a buffer to memory of the caller's.
     ///
     /// # Errors
-    /// If the buffer is another runtime's, the sizes differ, a late kernel may still write it, or runs are in flight.
+    /// If the buffer is another runtime's, the sizes differ, a late kernel may still write it, runs are in flight, or it has been released.
     pub fn read_into<T: Element>(&self, buffer: &Buffer, values: &mut [T]) -> Result<(), BufferError> {
         self.check(buffer)?;
         let room = std::mem::size_of_val(values);
@@ -135,13 +193,13 @@ impl Runtime {
             // SAFETY: the buffer is allocated and no run is in flight.
             unsafe { self.shared().memory.read(buffer.address, bytes) };
         };
-        self.shared().runs.if_quiet(read).map_err(|runs| BufferError::InFlight { runs })
+        self.when_quiet(buffer, read)
     }
 
     /// Overwrites all of a buffer.
     ///
     /// # Errors
-    /// If the buffer is another runtime's, the sizes differ, or a late kernel may still use it, or runs are in flight.
+    /// If the buffer is another runtime's, the sizes differ, or a late kernel may still use it, runs are in flight, or it has been released.
     pub fn write<T: Element>(&mut self, buffer: &Buffer, values: &[T]) -> Result<(), BufferError> {
         self.check(buffer)?;
         let given = std::mem::size_of_val(values);
@@ -154,7 +212,19 @@ impl Runtime {
             // SAFETY: the buffer is allocated and no run is in flight.
             unsafe { self.shared().memory.write(buffer.address, bytes) };
         };
-        self.shared().runs.if_quiet(write).map_err(|runs| BufferError::InFlight { runs })
+        self.when_quiet(buffer, write)
+    }
+
+    /// Runs `body`, which touches the buffer's bytes, while no run is in flight and nobody releases it.
+    fn when_quiet(&self, buffer: &Buffer, body: impl FnOnce()) -> Result<(), BufferError> {
+        let unless_released = || {
+            if buffer.is_released() {
+                return Err(BufferError::Released { bytes: buffer.bytes });
+            }
+            body();
+            Ok(())
+        };
+        self.shared().runs.if_quiet(unless_released).map_err(|runs| BufferError::InFlight { runs })?
     }
 
     fn check(&self, buffer: &Buffer) -> Result<(), BufferError> {

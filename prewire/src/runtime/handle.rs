@@ -49,8 +49,17 @@ impl RunHandle {
     /// Ends the run, unless it is over or has been ended: what runs is told to return, and nothing else of it is started. No other run is touched. True if this
     /// call ended it.
     pub fn cancel(&self, reason: impl Into<String>) -> bool {
+        let first = self.latch_cancelled(reason.into());
+        if first && self.shared.virtual_time.is_none() {
+            self.shared.conduct();
+        }
+        first
+    }
+
+    /// The same without ending the run here and now, if that can be.
+    pub(super) fn latch_cancelled(&self, reason: String) -> bool {
         let (shared, run) = (&self.shared, self.record.id);
-        let fatal = Fatal::Cancelled { run, reason: reason.into() };
+        let fatal = Fatal::Cancelled { run, reason };
         pause::at(Point::CancelLatches);
         let first = shared.runs.if_in_flight(&self.record, || shared.state_of(&self.record).latch(fatal));
         if first == Some(true) {
@@ -58,9 +67,6 @@ impl RunHandle {
             shared.machine.chip().cancel(run);
             shared.graph.bells.ring_all();
             shared.supervisor.ring();
-            if shared.virtual_time.is_none() {
-                shared.conduct();
-            }
         }
         first == Some(true)
     }
@@ -113,14 +119,23 @@ impl Shared {
 
     /// Waits until no run is in flight.
     pub(super) fn settle(&self) {
+        self.settle_by(None);
+    }
+
+    /// Waits until no run is in flight, or until the deadline. False if that came first.
+    pub(super) fn settle_by(&self, deadline: Option<Instant>) -> bool {
         if self.facts.driven_by_caller == 0 && self.virtual_time.is_none() {
             while self.runs.in_flight() > 0 {
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    return false;
+                }
                 self.runs.wait_until_quiet(LOOK);
             }
-        } else {
-            self.drive_until(None, || self.runs.in_flight() == 0);
+        } else if !self.drive_until(deadline, || self.runs.in_flight() == 0) {
+            return false;
         }
         // Whoever took the last one out of the row has told its result, too.
         drop(self.conducting.lock());
+        true
     }
 }

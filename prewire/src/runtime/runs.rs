@@ -231,6 +231,11 @@ impl Runs {
         self.row().accepted.front().cloned()
     }
 
+    /// The runs that are accepted and not over.
+    pub(super) fn accepted(&self) -> Vec<Arc<Record>> {
+        self.row().accepted.iter().cloned().collect()
+    }
+
     /// How many runs are accepted and not over.
     pub(super) fn in_flight(&self) -> usize {
         self.row().accepted.len()

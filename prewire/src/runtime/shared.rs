@@ -12,7 +12,7 @@ use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::memory::DeviceMemory;
 use prewire_runtime_core::sync::{AtomicBool, AtomicU32, CachePadded, Instant, Mutex, Ordering, sleep};
 use prewire_runtime_core::waiting::WaitingPolicy;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// What the builder decided, as far as runs need it.
@@ -186,6 +186,16 @@ impl Shared {
                 }
             });
         }
+    }
+
+    /// Frees a buffer that nobody uses: no run is in flight, no kernel is late, and none is accepted meanwhile.
+    pub(super) fn free_now(&self, address: u64, bytes: u64) {
+        let mut orchestrator = self.orchestrator.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(orchestrator) = orchestrator.as_mut() {
+            orchestrator.unregister_external(address, bytes);
+        }
+        // SAFETY: by contract; no run can name it any more.
+        unsafe { self.memory.free(address) };
     }
 
     pub(super) fn still_busy(&self) -> Option<String> {

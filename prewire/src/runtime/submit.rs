@@ -70,18 +70,6 @@ impl Runtime {
         Ok(RunHandle { shared: self.shared().clone(), record })
     }
 
-    /// Accepts no more runs, and waits for those that were accepted. Later calls of [`Runtime::submit`] and [`Runtime::run`] are refused.
-    ///
-    /// # Errors
-    /// If the call is made inside a callback of this runtime, which it could only wait for.
-    pub fn close(&self) -> Result<(), RunError> {
-        if !self.shared().runs.close() {
-            return Err(RunError::Inside);
-        }
-        self.shared().settle();
-        Ok(())
-    }
-
     /// Waits for a place in the row of runs and for the turn to build one.
     fn accept(&self) -> Result<Arc<Record>, Failed> {
         let shared = self.shared();

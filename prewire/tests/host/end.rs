@@ -172,7 +172,7 @@ fn a_worker_that_ignores_the_shutdown_is_killed_and_named() {
             }
         })
     });
-    let (mut host, _) = host(builder, vec![nothing()]);
+    let (host, _) = host(builder, vec![nothing()]);
     let pids: Vec<i32> = host.workers().iter().filter_map(|worker| worker.pid).collect();
     let error = host.close_within(Duration::from_millis(500)).expect_err("one had to be killed").to_string();
     assert!(error.contains("sub worker 2") && error.contains("signal 9"), "{error}");

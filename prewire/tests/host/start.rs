@@ -136,7 +136,7 @@ fn starting_and_closing_leaves_nothing() {
         let builder = HostRuntime::builder().next_level(1).subs(2);
         let builder = if threads { builder.threads() } else { builder };
         drop(builder.clone());
-        let (mut host, _) = host(builder, vec![nothing()]);
+        let (host, _) = host(builder, vec![nothing()]);
         host.close().expect("an orderly end");
         host.close().expect("nothing to do");
         drop(host);
