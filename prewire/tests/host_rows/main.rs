@@ -1,4 +1,4 @@
-//! The host runtime against what is written down about it: dependencies by bytes, scopes and heaps, groups, buffers, arguments, mailboxes.
+//! The host runtime against what is written down about it: dependencies by bytes, scopes and heaps, groups, buffers, arguments, mailboxes, starts and ends.
 
 #[path = "../host/rig.rs"]
 #[allow(dead_code, reason = "it is shared with another test binary")]
@@ -9,14 +9,20 @@ mod lost;
 
 mod arguments;
 mod buffers;
+mod closing;
 mod control;
+mod crowded_start;
+mod either;
+mod exits;
 mod gates;
 mod group;
 mod kills;
+mod lending;
 mod mailbox;
 mod mixing;
 mod programs;
 mod registration;
+mod release;
 mod ring_sizes;
 mod scope_heap;
 mod stage;
