@@ -30,6 +30,11 @@ pub struct RunSpan {
 }
 
 impl RunSpan {
+    /// The run's number.
+    pub fn run(&self) -> u32 {
+        self.run
+    }
+
     /// Whether a task is of this run or of one before it.
     pub fn reaches(&self, task: TaskId) -> bool {
         self.ends_behind(task.ring(), task.is_allocation(), task.sequence())

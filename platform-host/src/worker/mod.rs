@@ -126,6 +126,10 @@ impl Worker {
 
     fn call(&self, mailbox: &Mailbox, view: &TaskArgsView<'_>, room: &Room) -> Result<(), KernelError> {
         let header = view.header();
+        if self.board.is_over(header.run) {
+            // It was staged behind a task that its run did not outlive.
+            return Err(KernelError::new(KernelError::CANCELLED, "its run ended before it began"));
+        }
         let kernel = KernelId(header.callable as u16);
         let payload = DispatchPayload {
             task: TaskId::from_bits(header.task),

@@ -65,6 +65,11 @@ impl<'a> Caller<'a> {
         }
     }
 
+    /// The run has ended; the cores are told.
+    pub(super) fn cancel(&self, run: u32) {
+        self.shared.machine.chip().cancel(run);
+    }
+
     /// A platform that wants to be watched seldom has tasks that are long.
     #[cold]
     fn longest_sleep(&self) -> Duration {

@@ -92,7 +92,7 @@ impl Shared {
         self.running.store(true, Ordering::Release);
         // An instance is rung by the first task that is for it; whoever builds a run behind a gate may go on.
         self.graph.bells.ring(self.graph.orchestrator_bell());
-        self.supervisor.run_begins();
+        self.supervisor.ring_if_dormant();
         if let Some(slot) = self.state_of(head).gate.open()
             && self.graph.slots.get(slot).arrive()
         {

@@ -167,6 +167,7 @@ impl Drop for Runtime {
         self.shared.closing.store(true, Ordering::Release);
         self.shared.graph.bells.ring_all();
         self.shared.supervisor.ring();
+        self.shared.shift.leave();
         let stuck = self.shared.still_busy().is_some();
         for thread in self.threads.drain(..) {
             // A thread that is lost in a kernel keeps what it uses alive by itself; waiting for it could take for ever.

@@ -126,7 +126,10 @@ impl<'r> Run<'r> {
 
     /// Ends the run with code 9 and the caller's text. Every later call returns the same.
     pub fn fail(&mut self, text: impl Into<String>) -> SubmitError {
-        self.orchestrator.fail(text)
+        let error = self.orchestrator.fail(text);
+        // What was handed to a core and has not begun does not begin any more.
+        self.caller.cancel(self.orchestrator.run_span().run());
+        error
     }
 
     /// Refuses a call on behalf of a caller in another language whose arguments could not even be read: like every refused call, the first one is the

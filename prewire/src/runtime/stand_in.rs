@@ -9,6 +9,7 @@ use super::instance::{LONGEST_SLEEP, POLLING_SLEEP};
 use super::machine::Driven;
 use super::pace::Pace;
 use super::shared::Shared;
+use super::supervisor::Bell;
 use prewire_runtime_core::sync::pause::{self, Point};
 use prewire_runtime_core::sync::{AtomicU32, Mutex, MutexGuard, Ordering, sleep};
 use prewire_runtime_core::waiting::{Patience, Wait};
@@ -19,7 +20,7 @@ use std::time::Duration;
 const INSTANCE: usize = 0;
 /// How long the stand-in looks away while callers come and go: at most so long is a task held up whose caller computes on.
 const NAP: Duration = Duration::from_micros(250);
-/// After so many naps without a caller and without work it lies down.
+/// After so many naps it lies down: without a caller and without work, or while one caller waits on.
 const NAPS: u32 = 16;
 
 /// Who drives the instance, and who sleeps as it.
@@ -30,6 +31,8 @@ pub(super) struct Shift {
     /// How often a caller has begun to.
     turns: AtomicU32,
     bed: Mutex<()>,
+    /// Of the stand-in, while a caller waits long.
+    relief: Bell,
 }
 
 impl Shift {
@@ -42,6 +45,12 @@ impl Shift {
     /// The caller's wait is over.
     pub(super) fn end(&self) {
         self.drivers.fetch_sub(1, Ordering::AcqRel);
+        self.relief.ring_if_dormant();
+    }
+
+    /// The runtime ends, which was made known before this call.
+    pub(super) fn leave(&self) {
+        self.relief.ring();
     }
 
     /// Whether any caller waits.
@@ -69,11 +78,20 @@ pub(super) fn drive(shared: &Arc<Shared>) {
     let shift = &shared.shift;
     let (mut patience, mut pace) = (Patience::default(), Pace::default());
     let (mut turns, mut naps) = (0, NAPS);
+    let (mut off_duty, mut seen_ring) = (0, 0);
     while !shared.closing.load(Ordering::Acquire) {
         if shift.has_driver() {
-            sleep(NAP);
+            if off_duty < NAPS {
+                off_duty += 1;
+                sleep(NAP);
+            } else {
+                shift
+                    .relief
+                    .lie_dormant(&mut seen_ring, || !shift.has_driver() || shared.closing.load(Ordering::Acquire));
+            }
             continue;
         }
+        off_duty = 0;
         let polling = match shared.machine.drive_until_idle(INSTANCE, shared, &mut pace) {
             Driven::Taken => {
                 sleep(NAP);

@@ -6,17 +6,17 @@ use prewire_runtime_core::sync::{AtomicBool, Condvar, Mutex, Ordering, fence};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a runtime tells its supervisor that a run begins, or that there is something to see at once.
+/// How a runtime tells a thread of its own that something has begun or ended, or that there is something to see at once.
 #[derive(Debug, Default)]
 pub(super) struct Bell {
     generation: Mutex<u64>,
     changed: Condvar,
-    /// Whether the supervisor sleeps without end, or is about to.
+    /// Whether the thread sleeps without end, or is about to.
     dormant: AtomicBool,
 }
 
-const POISON: &str = "no code panics while it holds the supervisor's lock";
-const NO_RUN: Duration = Duration::from_secs(3600);
+const POISON: &str = "no code panics while it holds a bell's lock";
+const FOR_EVER: Duration = Duration::from_secs(3600);
 
 impl Bell {
     pub(super) fn ring(&self) {
@@ -24,9 +24,9 @@ impl Bell {
         self.changed.notify_all();
     }
 
-    /// A run has begun, which was made known before this call. A supervisor that looks again soon by itself is left alone: waking a thread costs more than a
-    /// whole small run.
-    pub(super) fn run_begins(&self) {
+    /// Something is so that the thread may sleep no longer, which was made known before this call. If it looks again soon by itself it is left alone: waking a
+    /// thread costs more than a whole small run.
+    pub(super) fn ring_if_dormant(&self) {
         fence(Ordering::SeqCst);
         if self.dormant.load(Ordering::Relaxed) {
             self.ring();
@@ -39,12 +39,12 @@ impl Bell {
         *seen = *generation;
     }
 
-    /// Sleeps until rung, unless `look` finds a run behind the announcement.
-    fn lie_dormant(&self, seen: &mut u64, look: impl FnOnce() -> bool) {
+    /// Sleeps until rung, unless `look` finds a reason not to behind the announcement.
+    pub(super) fn lie_dormant(&self, seen: &mut u64, look: impl FnOnce() -> bool) {
         self.dormant.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if !look() {
-            self.sleep(seen, NO_RUN);
+            self.sleep(seen, FOR_EVER);
         }
         self.dormant.store(false, Ordering::Relaxed);
     }
