@@ -9,5 +9,7 @@ mod rig;
 mod stage;
 
 mod index;
+mod killed;
 mod points;
 mod retain;
+mod staged;

@@ -4,6 +4,7 @@ use crate::mailbox::Mailbox;
 use crate::process::{Channel, Exit};
 use crate::shared::SharedMemory;
 use crate::worker::mailbox_in;
+use prewire_runtime_core::sync::pause::{self, Point};
 use rustix::fd::OwnedFd;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -123,12 +124,13 @@ impl Incarnation {
     /// Ends its process for a reason. A thread cannot be ended.
     pub fn kill(&self, reason: &str) {
         let mut facts = self.facts.lock().expect(super::POISON);
-        if facts.condemned.is_none() {
-            facts.condemned = Some(reason.to_owned());
-        }
+        facts.condemned.get_or_insert_with(|| reason.to_owned());
         // Before the signal: whatever it stores in between is looked at once it is dead.
-        self.given_up.store(self.is_process(), Ordering::Release);
-        if let Some(pidfd) = &facts.pidfd {
+        let is_heard = cfg!(prewire_mutation = "given_up_workers_are_heard");
+        self.given_up.store(self.is_process() && !is_heard, Ordering::Release);
+        drop(facts);
+        pause::at(Point::WorkerIsKilled);
+        if let Some(pidfd) = &self.facts.lock().expect(super::POISON).pidfd {
             // One that has ended needs no signal.
             let _sent = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
         }

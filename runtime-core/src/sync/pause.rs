@@ -20,6 +20,10 @@ pub enum Point {
     CancelLatches,
     /// The submitting thread is about to record what it found as the cause of its run's end.
     SubmitLatches,
+    /// A scheduler has put a task behind the one that a core runs.
+    SchedulerStages,
+    /// What a worker says counts no more, and it is about to be killed.
+    WorkerIsKilled,
     /// A worker has run a task and is about to store its result.
     WorkerFinishes,
     /// A worker has stored a task's result and told nobody.

@@ -6,6 +6,7 @@ use prewire_runtime_core::id::TaskId;
 use prewire_runtime_core::platform::{DispatchPayload, Platform};
 use prewire_runtime_core::port::{Condition, Token};
 use prewire_runtime_core::slot::{TaskBody, TaskFlags};
+use prewire_runtime_core::sync::pause::{self, Point};
 
 impl<P: Platform> Round<'_, P> {
     /// Writes payload and token. True if the platform says that the block has already ended.
@@ -106,5 +107,6 @@ impl<P: Platform> Round<'_, P> {
         }
         self.own.tracker.filled(place);
         self.own.dispatches += 1;
+        pause::at(Point::SchedulerStages);
     }
 }
