@@ -45,6 +45,10 @@ pub fn at(point: Point) {
 pub use held::{Hold, Points};
 
 #[cfg(feature = "pause-points")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "who is held must sleep whatever the engine wants of it, and a test waits as long as it likes"
+)]
 mod held {
     use super::Point;
     use std::sync::OnceLock;
