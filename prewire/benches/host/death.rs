@@ -35,7 +35,7 @@ fn kill(buffer: &Buffer) -> Instant {
 pub(crate) fn kill_to_error() -> Result<(), Box<dyn Error>> {
     let mut builder = HostRuntime::builder().subs(4).restarts(u32::MAX);
     let stay = builder.register(Callable::sub("stay", |task| {
-        first_word(task.tensors()[0].first_byte() as u64).store(std::process::id().into(), Ordering::Release);
+        first_word(task.tensors()[0].first_byte()).store(std::process::id().into(), Ordering::Release);
         std::thread::sleep(Duration::from_secs(60));
         Ok(())
     }))?;
