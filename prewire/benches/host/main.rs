@@ -1,138 +1,125 @@
-//! What a host's tasks cost: hot and cold round trips against the bare words they stand on, tasks over 1 to 8 workers, what idle workers
-//! use, and how long a death takes to be told.
+//! What a host's tasks cost, on two processors: round trips against the bare words that they stand on, tasks over 1 to 8 workers, chains, groups and long arguments,
+//! what idle workers use, and how long a death takes to be told.
 //!
-//! Everything is measured in one process, interleaved over rounds, and printed as medians and ratios. Nothing is asserted.
+//! Everything is measured in one process, interleaved over rounds, and printed as medians and ratios beside what is aimed at. Nothing is asserted.
 
-use prewire::host::{self, Callable, CallableId, HostRuntime};
+use rustix::thread::CpuSet;
+use serde_json::json;
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
+mod arguments;
+mod asleep;
+mod awake;
 mod bare;
+mod crew;
 mod death;
+mod figures;
+mod idle;
+mod row;
 
+use row::Row;
+
+const USAGE: &str = "\
+host [options]
+
+    --quick         few rounds, to see that everything works
+    --only NAME     only this part, of: asleep, idle, awake, workers, longest, arguments, chain, death";
+
+/// A part of the benchmark: how it is called, and what it measures in so many rounds.
+type Part = (&'static str, fn(usize) -> Result<Vec<Row>, Box<dyn Error>>);
+
+const PARTS: [Part; 8] = [
+    ("asleep", asleep::round_trips),
+    ("idle", idle::processors),
+    ("awake", awake::line),
+    ("workers", crew::more_than_processors),
+    ("longest", awake::longest),
+    ("arguments", arguments::many),
+    ("chain", crew::chain_and_group),
+    ("death", death::kill_to_error),
+];
+
+/// Rounds of a part.
 const ROUNDS: usize = 9;
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn start(workers: u32) -> Result<(HostRuntime, CallableId), Box<dyn Error>> {
-    let mut builder = HostRuntime::builder().subs(workers);
-    let nothing = builder.register(Callable::sub("nothing", |_| Ok(())))?;
-    Ok((builder.start()?, nothing))
-}
-
-/// Microseconds of a run of so many tasks.
-fn run(host: &mut HostRuntime, nothing: CallableId, tasks: usize) -> f64 {
-    let begun = Instant::now();
-    host.run(|run| {
-        for _ in 0..tasks {
-            run.submit(&host::sub(nothing))?;
-        }
-        Ok(())
-    })
-    .expect("empty tasks succeed");
-    begun.elapsed().as_secs_f64() * 1e6
-}
-
-/// The least-squares line through pairs: its value at 0 and its slope.
-fn fit(pairs: &[(f64, f64)]) -> (f64, f64) {
-    let count = pairs.len() as f64;
-    let (x, y) =
-        (pairs.iter().map(|pair| pair.0).sum::<f64>() / count, pairs.iter().map(|pair| pair.1).sum::<f64>() / count);
-    let covariance: f64 = pairs.iter().map(|pair| (pair.0 - x) * (pair.1 - y)).sum();
-    let variance: f64 = pairs.iter().map(|pair| (pair.0 - x).powi(2)).sum();
-    let slope = covariance / variance;
-    (y - slope * x, slope)
-}
-
-/// Ticks of processor time that a process has used.
-fn ticks(pid: i32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit_once(") ").map_or_else(Vec::new, |(_, rest)| rest.split(' ').collect());
-    [11, 12].iter().filter_map(|&at| fields.get(at)?.parse::<u64>().ok()).sum()
-}
-
-fn cold_and_hot() -> Result<(), Box<dyn Error>> {
-    let (mut host, nothing) = start(1)?;
-    let bare = bare::Peer::start()?;
-    let (mut cold, mut futex, mut hot, mut spin) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let sizes: Vec<usize> = (0..=8).map(|power| 1 << power).collect();
-    let mut lines = vec![Vec::new(); sizes.len()];
-    run(&mut host, nothing, 1000);
-    for _ in 0..ROUNDS {
-        for _ in 0..20 {
-            std::thread::sleep(Duration::from_millis(5));
-            cold.push(run(&mut host, nothing, 1));
-            std::thread::sleep(Duration::from_millis(5));
-            futex.push(bare.sleeping_round_trip());
-        }
-        run(&mut host, nothing, 200);
-        for _ in 0..200 {
-            hot.push(run(&mut host, nothing, 1));
-        }
-        spin.push(bare.spinning_round_trip(2000));
-        for (line, &size) in lines.iter_mut().zip(&sizes) {
-            line.push(run(&mut host, nothing, size));
+fn main() -> ExitCode {
+    let (mut rounds, mut only) = (ROUNDS, None);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--quick" => rounds = 2,
+            "--only" => match arguments.next() {
+                Some(name) if PARTS.iter().any(|(known, _)| *known == name) => only = Some(name),
+                _ => return complain("--only takes the name of a part"),
+            },
+            // Cargo says so to every benchmark.
+            "--bench" => {}
+            "--help" | "-h" => {
+                println!("{USAGE}");
+                return ExitCode::SUCCESS;
+            }
+            other => return complain(&format!("{other}: unknown")),
         }
     }
-    let (cold, futex, hot, spin) = (median(cold), median(futex), median(hot), median(spin));
-    println!("one empty task through one forked worker, medians of {ROUNDS} rounds");
-    println!(
-        "  cold, everybody asleep   {cold:9.2} us   {:5.2} times a futex ping-pong of {futex:.2} us",
-        cold / futex
-    );
-    println!("  hot                      {hot:9.2} us   {:5.2} times a spinning ping-pong of {spin:.2} us", hot / spin);
-    let pairs: Vec<_> = sizes.iter().zip(lines).map(|(&size, line)| (size as f64, median(line))).collect();
-    let (base, slope) = fit(&pairs);
-    println!("  1 to 256 tasks           {base:9.2} us per run and {slope:.3} us per task");
-    host.close()?;
+    match measure(rounds, only.as_deref()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("host: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(problem: &str) -> ExitCode {
+    eprintln!("{problem}\n\n{USAGE}");
+    ExitCode::from(2)
+}
+
+fn measure(rounds: usize, only: Option<&str>) -> Result<(), Box<dyn Error>> {
+    let processors = pin_to_two()?;
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    println!("{processors} processors, of which others wanted {load} in the last minute; medians of {rounds} rounds\n");
+    println!("| row | what | measured | ratio | aim | |");
+    println!("|---|---|---:|---:|---:|---|");
+    let mut all = Vec::new();
+    let parts: Vec<&Part> = PARTS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)).collect();
+    for (at, (name, part)) in parts.iter().enumerate() {
+        eprint!("\rpart {} of {}: {name}          ", at + 1, parts.len());
+        let rows = part(rounds)?;
+        eprint!("\r                                \r");
+        for row in rows {
+            println!("{row}");
+            all.push(row);
+        }
+    }
+    let met = all.iter().filter(|row| row.is_met() == Some(true)).count();
+    let aimed = all.iter().filter(|row| row.is_met().is_some()).count();
+    println!("\n{met} of {aimed} aims met");
+    let path = folder()?.join("host.json");
+    let rows: Vec<_> = all.iter().map(Row::as_json).collect();
+    std::fs::write(&path, format!("{:#}\n", json!({"processors": processors, "load": load, "rows": rows})))?;
+    println!("all figures: {}", path.display());
     Ok(())
 }
 
-fn many_workers() -> Result<(), Box<dyn Error>> {
-    println!("2000 independent empty tasks, medians of {ROUNDS} rounds; p99 of single-task runs over their median");
-    let mut hosts: Vec<_> = [1, 2, 4, 8]
-        .into_iter()
-        .map(|workers| Ok((workers, start(workers)?)))
-        .collect::<Result<_, Box<dyn Error>>>()?;
-    let mut times = vec![Vec::new(); hosts.len()];
-    for _ in 0..ROUNDS {
-        for (times, (_, (host, nothing))) in times.iter_mut().zip(&mut hosts) {
-            times.push(run(host, *nothing, 2000) / 2000.0);
-        }
-    }
-    let times: Vec<f64> = times.into_iter().map(median).collect();
-    for (time, (workers, (host, nothing))) in times.iter().zip(&mut hosts) {
-        let mut singles: Vec<f64> = (0..1000).map(|_| run(host, *nothing, 1)).collect();
-        singles.sort_by(f64::total_cmp);
-        let tail = singles[990] / singles[500];
-        println!(
-            "  {workers} workers   {time:7.3} us per task, {:5.2} times 1 worker   p99 {tail:5.2} times the median",
-            time / times[0]
-        );
-    }
-    Ok(())
+fn folder() -> std::io::Result<PathBuf> {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
+    let folder = target.join("bench");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
-fn idle() -> Result<(), Box<dyn Error>> {
-    let (mut host, nothing) = start(16)?;
-    run(&mut host, nothing, 100);
-    std::thread::sleep(Duration::from_millis(100));
-    let pids: Vec<i32> =
-        host.workers().iter().filter_map(|worker| worker.pid).chain([std::process::id() as i32]).collect();
-    let used = || pids.iter().map(|&pid| ticks(pid)).sum::<u64>();
-    let before = used();
-    std::thread::sleep(Duration::from_secs(10));
-    println!("16 idle workers and their parent used {} ticks of 1000 in 10 s", used() - before);
-    host.close()?;
-    Ok(())
-}
-
-fn main() -> Result<(), Box<dyn Error>> {
-    cold_and_hot()?;
-    many_workers()?;
-    death::kill_to_error()?;
-    idle()
+/// Leaves this process, and with it all that it makes, the first two processors that it may use. Returns how many they are.
+fn pin_to_two() -> rustix::io::Result<usize> {
+    let allowed = rustix::thread::sched_getaffinity(None)?;
+    let mut two = CpuSet::new();
+    for processor in (0..CpuSet::MAX_CPU).filter(|&processor| allowed.is_set(processor)).take(2) {
+        two.set(processor);
+    }
+    rustix::thread::sched_setaffinity(None, &two)?;
+    Ok(two.count() as usize)
 }
