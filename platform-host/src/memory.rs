@@ -1,5 +1,6 @@
 //! The runtime's side of shared buffers: heaps and user buffers, each a file of its own, found by address when a frame is written.
 
+use crate::process::Command;
 use crate::shared::SharedMemory;
 use crate::wire::Locate;
 use prewire_runtime_core::memory::{DeviceMemory, OutOfMemory};
@@ -24,6 +25,11 @@ impl SharedBuffer {
     /// Where it is mapped here.
     pub fn address(&self) -> u64 {
         self.memory.address().as_ptr() as u64
+    }
+
+    /// What a worker is told so that it maps the buffer, whose descriptor comes along.
+    pub(crate) fn import(&self) -> Command {
+        Command::Import { buffer: self.id, bytes: self.memory.bytes() as u64 }
     }
 
     /// Whether an address here is one of its bytes, or lies right behind the last one, where a view without elements may.

@@ -121,6 +121,12 @@ impl Incarnation {
         self.facts.lock().expect(super::POISON).stage.clone()
     }
 
+    /// Whether it takes tasks, and has done all that it was told before.
+    pub(super) fn is_settled(&self) -> bool {
+        let facts = self.facts.lock().expect(super::POISON);
+        facts.stage == Stage::Ready && facts.unawaited.is_empty()
+    }
+
     /// Ends its process for a reason. A thread cannot be ended.
     pub fn kill(&self, reason: &str) {
         let mut facts = self.facts.lock().expect(super::POISON);

@@ -13,7 +13,7 @@ pub use start::{CancelToken, StartError};
 
 use crate::board::BoardMemory;
 use crate::memory::{HostMemory, SharedBuffer};
-use crate::process::{Initialise, Launcher, WorkerRecipe};
+use crate::process::{Initialise, Launcher, Program, WorkerRecipe};
 use crate::worker::Callables;
 use prewire_runtime_core::chip::CoreKind;
 use prewire_runtime_core::id::CoreId;
@@ -32,6 +32,8 @@ pub enum Origin {
     Thread,
     /// A process forked by the launcher.
     Fork,
+    /// A program of its own.
+    Spawn,
 }
 
 /// One worker, as it is asked for.
@@ -43,6 +45,8 @@ pub struct WorkerPlan {
     pub kind: CoreKind,
     /// Thread or process.
     pub origin: Origin,
+    /// What is started, if it is a program of its own.
+    pub program: Option<Program>,
     /// What it does before it is READY.
     pub initialise: Option<Initialise>,
     /// How often it is replaced when it dies.
@@ -131,6 +135,8 @@ impl Events {
 struct Roster {
     living: Vec<Arc<Incarnation>>,
     buffers: Vec<Arc<SharedBuffer>>,
+    /// What was registered before the start, which those that are forked are born with.
+    inborn: Vec<crate::process::Command>,
     registrations: Vec<crate::process::Command>,
 }
 
@@ -145,6 +151,8 @@ pub struct CrewConfig {
     pub command_timeout: Duration,
     /// How a worker waits for its next task.
     pub waiting: WaitingPolicy,
+    /// The library symbols that were registered before the start, for workers that are not born with them.
+    pub symbols: Vec<crate::process::Command>,
 }
 
 /// The workers of one runtime.

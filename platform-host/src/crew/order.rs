@@ -39,6 +39,14 @@ impl Incarnation {
         wires.control.send(&command.encode(sequence), descriptors).ok().map(|()| sequence)
     }
 
+    /// Tells what is answered only if it is refused, which ends the worker: of any number of such commands no answers pile up.
+    pub(super) fn tell(&self, command: &Command, descriptors: &[BorrowedFd<'_>]) {
+        if let Some(wires) = &self.wires {
+            // One that is gone needs to know nothing.
+            let _sent = wires.control.send(&command.encode(Command::UNANSWERED), descriptors);
+        }
+    }
+
     /// The answer to a command, once there is one, or how the worker ended.
     fn answer(&self, sequence: u64) -> Option<Result<String, Answer>> {
         let mut facts = self.facts.lock().expect(POISON);
@@ -165,6 +173,7 @@ impl super::Roster {
         let names =
             |command: &Command| matches!(command, Command::Register { callable: known, .. } if *known == callable);
         self.registrations.retain(|command| !names(command));
+        self.inborn.retain(|command| !names(command));
     }
 }
 
@@ -176,7 +185,7 @@ impl Sharers for Crew {
         if self.is_closing() {
             return Err("the runtime is closed".to_owned());
         }
-        let command = Command::Import { buffer: buffer.id, bytes: buffer.memory.bytes() as u64 };
+        let command = buffer.import();
         let remember = |roster: &mut super::Roster| roster.buffers.push(buffer.clone());
         for (_, outcome) in self.announce(remember, &command, &[buffer.memory.fd()]) {
             match outcome {

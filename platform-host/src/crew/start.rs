@@ -5,11 +5,12 @@ use super::{BORN, Crew, CrewConfig, Events, Lane, Origin, POISON, Roster, UP, wo
 use crate::board::BoardMemory;
 use crate::mailbox::Mailbox;
 use crate::memory::{HostMemory, SharedBuffer};
-use crate::process::{Birth, Channel, Command, ForkOrder, Launcher, ProcessParts, WorkerRecipe, uncopied};
+use crate::process::{Birth, Channel, Command, ForkOrder, Launcher, ProcessParts, WorkerRecipe, greet, uncopied};
 use crate::shared::SharedMemory;
 use crate::worker::{Buffers, Callables, Worker};
 use prewire_runtime_core::id::CoreId;
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::fd::OwnedFd;
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -127,7 +128,7 @@ impl Crew {
         } else {
             None
         };
-        let roster = Roster { buffers: memory.all(), ..Roster::default() };
+        let roster = Roster { buffers: memory.all(), inborn: config.symbols.clone(), ..Roster::default() };
         let crew = Arc::new(Crew {
             lanes,
             board,
@@ -160,7 +161,12 @@ impl Crew {
     fn start_all(self: &Arc<Self>, deadline: Option<Instant>, cancel: &CancelToken) -> Result<(), StartError> {
         self.start_watching()?;
         for lane in 0..self.lanes.len() {
-            let worker = self.embody(lane)?;
+            let worker = self.embody(lane).map_err(|error| match self.lanes[lane].plan.origin {
+                Origin::Spawn => {
+                    StartError::Failed { worker: self.lanes[lane].name.clone(), reason: error.to_string() }
+                }
+                Origin::Fork | Origin::Thread => error.into(),
+            })?;
             *self.lanes[lane].current.write().expect(POISON) = Some(worker);
         }
         let outcome = self.events.wait_for(deadline, || self.barrier(cancel));
@@ -188,7 +194,7 @@ impl Crew {
         for lane in &self.lanes {
             let stage = lane.with_current(|worker| worker.map_or(Stage::Starting, Incarnation::stage));
             match stage {
-                Stage::Ready => {}
+                Stage::Ready => all &= lane.is_ready(),
                 Stage::Starting => all = false,
                 Stage::Failed(reason) | Stage::Dead(reason) => {
                     return Some(Err(StartError::Failed { worker: lane.name.clone(), reason }));
@@ -204,7 +210,7 @@ impl Crew {
         let mailbox = Arc::new(SharedMemory::create("prewire-mailbox", size_of::<Mailbox>())?);
         match self.lanes[lane].plan.origin {
             Origin::Thread => self.embody_thread(number, lane, mailbox),
-            Origin::Fork => self.embody_process(number, lane, mailbox),
+            Origin::Fork | Origin::Spawn => self.embody_process(number, lane, mailbox),
         }
     }
 
@@ -212,32 +218,46 @@ impl Crew {
         let alone = uncopied();
         let (ours, theirs) = Channel::pair()?;
         let (life, held) = pipe_with(PipeFlags::CLOEXEC)?;
-        let parts = ProcessParts {
-            mailbox: mailbox.fd().try_clone_to_owned()?,
-            board: self.board.memory().fd().try_clone_to_owned()?,
-            control: theirs,
-            life: held,
-        };
+        let (shared, board) = (mailbox.fd().try_clone_to_owned()?, self.board.memory().fd().try_clone_to_owned()?);
         let worker = Arc::new(Incarnation::new(number, lane, mailbox, Some(Wires { control: ours, life })));
+        let is_forked = self.lanes[lane].plan.origin == Origin::Fork;
         {
+            // Held until it is told all: what is announced meanwhile comes behind it. It reads from its birth on, and what it is told is not answered, so
+            // that there may be any number of buffers.
             let mut roster = self.roster.lock().expect(POISON);
+            if is_forked {
+                let parts = ProcessParts { mailbox: shared, board, control: theirs, life: held };
+                let launcher = self.launcher.lock().expect(POISON);
+                let launcher = launcher.as_ref().ok_or_else(|| io::Error::other("the launcher is gone"))?;
+                launcher.order(ForkOrder { incarnation: number, recipe: lane }, &parts)?;
+            } else {
+                self.spawn(&worker, theirs, [shared, board, held])?;
+            }
             for buffer in &roster.buffers {
-                let command = Command::Import { buffer: buffer.id, bytes: buffer.memory.bytes() as u64 };
-                worker.send(&command, &[buffer.memory.fd()], false);
+                worker.tell(&buffer.import(), &[buffer.memory.fd()]);
             }
-            // What was registered before the start came with the fork.
-            for command in &roster.registrations {
-                worker.send(command, &[], false);
-            }
+            // What was registered before the start comes with a fork.
+            let inborn = if is_forked { &[] } else { roster.inborn.as_slice() };
+            inborn.iter().chain(&roster.registrations).for_each(|command| worker.tell(command, &[]));
+            // Its answer says that all of this is done.
+            worker.send(&Command::Status, &[], false);
             roster.living.push(worker.clone());
         }
-        let launcher = self.launcher.lock().expect(POISON);
-        let launcher = launcher.as_ref().ok_or_else(|| io::Error::other("the launcher is gone"))?;
-        launcher.order(ForkOrder { incarnation: number, recipe: lane }, &parts)?;
-        drop(parts);
         drop(alone);
         self.nudge_watcher();
         Ok(worker)
+    }
+
+    /// Starts the program that a worker is.
+    fn spawn(&self, worker: &Incarnation, theirs: Channel, shared: [OwnedFd; 3]) -> io::Result<()> {
+        let lane = &self.lanes[worker.lane];
+        let program = lane.plan.program.as_ref().ok_or_else(|| io::Error::other("no program was named"))?;
+        let wires = worker.wires.as_ref().expect("a process");
+        greet(&lane.recipe, &wires.control, shared)?;
+        let spawned = program.spawn(theirs)?;
+        let mut facts = worker.facts.lock().expect(POISON);
+        (facts.pid, facts.pidfd) = (Some(spawned.pid), Some(spawned.pidfd));
+        Ok(())
     }
 
     fn embody_thread(
@@ -287,8 +307,8 @@ impl Crew {
 }
 
 impl Lane {
-    /// Whether its worker has been READY.
+    /// Whether its worker takes tasks.
     pub(super) fn is_ready(&self) -> bool {
-        self.with_current(|worker| worker.is_some_and(|worker| worker.stage() == Stage::Ready))
+        self.with_current(|worker| worker.is_some_and(|worker| worker.wires.is_none() || worker.is_settled()))
     }
 }

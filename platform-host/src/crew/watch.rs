@@ -1,8 +1,8 @@
 //! The watcher: one thread that sleeps until a worker says something, or ends, or the launcher does.
 
 use super::incarnation::{Incarnation, Stage};
-use super::{BORN, Crew, DOWN, GONE, POISON, UP};
-use crate::process::{Exit, LauncherReport, WorkerReport};
+use super::{BORN, Crew, DOWN, GONE, Origin, POISON, UP};
+use crate::process::{Command, Exit, LauncherReport, WorkerReport, reap};
 use crate::wire::{LAYOUT_HASH, VERSION};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
@@ -181,7 +181,7 @@ impl Crew {
                 }
             }
             Some(WorkerReport::Refused { sequence, reason }) => {
-                if facts.unawaited.contains(&sequence) {
+                if sequence == Command::UNANSWERED || facts.unawaited.contains(&sequence) {
                     condemn = Some(reason);
                 } else {
                     facts.replies.insert(sequence, Err(reason));
@@ -215,6 +215,9 @@ impl Crew {
 
     /// A worker of which nothing is left is declared dead, and replaced if it may be.
     fn bury(self: &Arc<Self>, worker: &Arc<Incarnation>, launcher_open: bool) {
+        if self.lanes[worker.lane].plan.origin == Origin::Spawn && !self.is_reaped(worker) {
+            return;
+        }
         let (text, before) = {
             let mut facts = worker.facts.lock().expect(POISON);
             if cfg!(prewire_mutation = "deaths_before_quiet") && facts.exit.is_some() {
@@ -248,6 +251,24 @@ impl Crew {
         if again {
             self.replace(worker);
         }
+    }
+
+    /// Whether a program of its own has ended, whose parent is this process and not the launcher. One that has let go of the pipe that shows that it lives, and
+    /// lives, is ended.
+    fn is_reaped(self: &Arc<Self>, worker: &Arc<Incarnation>) -> bool {
+        let mut facts = worker.facts.lock().expect(POISON);
+        if facts.quiet.is_none() || facts.exit.is_some() {
+            return true;
+        }
+        facts.exit = facts.pidfd.as_ref().and_then(reap);
+        let (ended, late) = (facts.exit.is_some(), facts.quiet.is_some_and(|quiet| quiet.elapsed() >= STATUS_GRACE));
+        drop(facts);
+        if late && !ended {
+            worker.kill("it let go of the pipe that shows that it lives");
+        }
+        // What it said last may have come behind the pipe's end.
+        while ended && self.hear_if_any(worker) {}
+        ended
     }
 
     /// Whether the barrier was passed.

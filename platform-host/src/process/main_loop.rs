@@ -151,6 +151,7 @@ impl Attendant {
     fn obey(&self, message: &[u8], descriptors: Vec<OwnedFd>) {
         let Some((sequence, command)) = Command::decode(message) else { leave(107) };
         let report = match self.carry_out(command, descriptors) {
+            Ok(_) if sequence == Command::UNANSWERED => return,
             Ok(text) => WorkerReport::Done { sequence, text },
             Err(reason) => WorkerReport::Refused { sequence, reason },
         };

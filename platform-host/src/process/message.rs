@@ -83,6 +83,9 @@ pub enum Command {
 }
 
 impl Command {
+    /// The number of a command that is answered only if it is refused.
+    pub(crate) const UNANSWERED: u64 = 0;
+
     pub(crate) fn encode(&self, sequence: u64) -> Vec<u8> {
         let writer = |kind: u64| Writer::default().number(kind).number(sequence);
         match self {
@@ -126,6 +129,50 @@ impl Command {
             Command::Unregister { .. } => "unregister a callable",
             Command::Status => "say its status",
         }
+    }
+}
+
+/// The first bytes of the first message to a worker that is a program of its own: `PWWORKER`.
+const GREETING: u64 = u64::from_le_bytes(*b"PWWORKER");
+
+/// What a worker that is a program of its own is told first, besides its descriptors. Where the first three numbers lie is the same in every version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Greeting {
+    /// The version of the wire form that the runtime was built with.
+    pub(crate) version: u64,
+    /// The hash of the layout.
+    pub(crate) layout: u64,
+    pub(crate) core: u16,
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    /// How it waits: processor hints, then yields.
+    pub(crate) patience: [u32; 2],
+}
+
+impl Greeting {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let writer = Writer::default().number(GREETING).number(self.version).number(self.layout);
+        let writer = writer.number(self.core.into()).number(self.id.into()).text(&self.name);
+        writer.number(self.patience[0].into()).number(self.patience[1].into()).done()
+    }
+
+    /// The version and the layout, which can be read whatever they are.
+    pub(crate) fn decode_version(message: &[u8]) -> Option<[u64; 2]> {
+        let mut reader = Reader::new(message);
+        if reader.number()? != GREETING {
+            return None;
+        }
+        Some([reader.number()?, reader.number()?])
+    }
+
+    pub(crate) fn decode(message: &[u8]) -> Option<Greeting> {
+        let [version, layout] = Greeting::decode_version(message)?;
+        let mut reader = Reader::new(&message[24..]);
+        let core = u16::try_from(reader.number()?).ok()?;
+        let id = u32::try_from(reader.number()?).ok()?;
+        let name = reader.text()?;
+        let patience = [u32::try_from(reader.number()?).ok()?, u32::try_from(reader.number()?).ok()?];
+        Some(Greeting { version, layout, core, id, name, patience })
     }
 }
 
@@ -273,6 +320,11 @@ mod tests {
             assert_eq!(Command::decode(&message), Some((5, command)));
             assert!((0..message.len()).all(|length| Command::decode(&message[..length]).is_none()));
         }
+        let greeting =
+            Greeting { version: 1, layout: 2, core: 3, id: 4, name: "sub worker 4".to_owned(), patience: [5, 6] };
+        let message = greeting.encode();
+        assert_eq!(Greeting::decode(&message), Some(greeting));
+        assert!((0..message.len()).all(|length| Greeting::decode(&message[..length]).is_none()));
         let reports = [
             WorkerReport::Ready { version: 1, layout: 2 },
             WorkerReport::Failed { reason: "no device 3".to_owned() },

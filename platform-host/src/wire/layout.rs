@@ -104,6 +104,8 @@ pub const LAYOUT_HASH: u64 = {
         offset_of!(WireTensor, strides) as u64,
         offset_of!(WireTensor, data_type) as u64,
         offset_of!(WireTensor, tag) as u64,
+        size_of::<crate::mailbox::Mailbox>() as u64,
+        size_of::<crate::board::Board>() as u64,
     ];
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut at = 0;

@@ -3,12 +3,12 @@
 use super::callable::{Callable, CallableId, Issuer, MadeOf};
 use super::error::HostStartError;
 use super::level;
-use super::register::Callables;
+use super::register::{Callables, registration};
 use super::runtime::HostRuntime;
 use crate::runtime::{Builder, Runtime};
 use prewire_platform_host::crew::{CancelToken, CrewConfig, Origin, WorkerPlan, worker_name};
 use prewire_platform_host::library;
-use prewire_platform_host::process::Initialise;
+use prewire_platform_host::process::{Command, Initialise, Program};
 use prewire_runtime_core::chip::{ChipSpec, CoreKind, MissingCores};
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::KernelSet;
@@ -31,12 +31,16 @@ const YIELDS: u32 = 100;
 pub struct HostBuilder {
     level: u32,
     origin: Origin,
+    /// What the workers of a kind are, if they are programs of their own.
+    pub(super) programs: [Option<Program>; 2],
     restarts: u32,
     kill_at_close: Option<Duration>,
-    next_level: Vec<u32>,
-    subs: Vec<u32>,
-    initialise: [Option<InitialiseOf>; 2],
-    callables: KernelSet,
+    pub(super) next_level: Vec<u32>,
+    pub(super) subs: Vec<u32>,
+    pub(super) initialise: [Option<InitialiseOf>; 2],
+    pub(super) callables: KernelSet,
+    /// The library symbols among the callables, as workers are told of them that are not born with them.
+    pub(super) symbols: Vec<Command>,
     issuer: Issuer,
     engine: Builder,
     startup_timeout: Duration,
@@ -48,7 +52,7 @@ pub struct HostBuilder {
 
 /// An initialisation that can be shown.
 #[derive(Clone)]
-struct InitialiseOf(Initialise);
+pub(super) struct InitialiseOf(Initialise);
 
 impl std::fmt::Debug for InitialiseOf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -61,12 +65,14 @@ impl Default for HostBuilder {
         HostBuilder {
             level: 3,
             origin: Origin::Fork,
+            programs: [None, None],
             restarts: 0,
             kill_at_close: None,
             next_level: Vec::new(),
             subs: Vec::new(),
             initialise: [None, None],
             callables: KernelSet::default(),
+            symbols: Vec::new(),
             issuer: Issuer::new(),
             engine: Runtime::builder(),
             startup_timeout: Duration::from_secs(300),
@@ -200,13 +206,24 @@ impl HostBuilder {
     /// If all 1024 places are taken, or a library or symbol cannot be loaded.
     pub fn register(&mut self, callable: Callable) -> Result<CallableId, super::HostError> {
         let Callable { name, kind, made_of } = callable;
-        let kernel = match made_of {
-            MadeOf::Function(function) => Callable::kernel(name, kind, function),
-            // SAFETY: whoever made the callable vouched for the symbol.
-            MadeOf::Symbol { library, symbol } => unsafe { library::load(&name, kind, &library, &symbol, None) }?,
+        let (kernel, symbol) = match made_of {
+            MadeOf::Function(function) => {
+                if let Some(worker) = self.spawned_worker(kind) {
+                    return Err(super::HostError::NotASymbol { name, worker });
+                }
+                (Callable::kernel(name, kind, function), None)
+            }
+            MadeOf::Symbol { library, symbol } => {
+                // SAFETY: whoever made the callable vouched for the symbol.
+                let kernel = unsafe { library::load(&name, kind, &library, &symbol, None) }?;
+                (kernel, Some((name, library, symbol)))
+            }
         };
         let id = self.issuer.issue(self.callables.register(kernel)?);
         self.callables.issue(id.kernel, id.issue);
+        if let Some((name, library, symbol)) = symbol {
+            self.symbols.push(registration(id.kernel, &name, &library, &symbol));
+        }
         Ok(id)
     }
 
@@ -244,6 +261,7 @@ impl HostBuilder {
             startup_timeout: self.startup_timeout,
             command_timeout: self.command_timeout,
             waiting,
+            symbols: self.symbols,
         };
         let engine = self.engine.chip(chip).threads(2).stand_in().watchdog(NO_BUDGET).waiting(waiting);
         let callables = Callables { set: self.callables, issuer: self.issuer };
@@ -277,6 +295,7 @@ impl HostBuilder {
             };
             return Err(HostStartError::Thread { worker, what });
         }
+        self.check_spawned()?;
         for (_, kernel) in self.callables.iter() {
             if let Some(kind) = missing_kind(kernel.kind, self.next_level.len(), self.subs.len()) {
                 return Err(HostStartError::NoWorkerFor { callable: kernel.name.clone(), kind });
@@ -289,7 +308,8 @@ impl HostBuilder {
         let plan = |kind: CoreKind, id: u32| WorkerPlan {
             id,
             kind,
-            origin: self.origin,
+            origin: if self.programs[kind as usize].is_some() { Origin::Spawn } else { self.origin },
+            program: self.programs[kind as usize].clone(),
             initialise: self.initialise[kind as usize].as_ref().map(|initialise| initialise.0.clone()),
             restarts: self.restarts,
         };

@@ -25,6 +25,12 @@ pub enum HostStartError {
     Thread { worker: String, what: &'static str },
     #[error("callable {callable} needs a {kind} worker, and there is none; add one or register it for the other kind")]
     NoWorkerFor { callable: String, kind: &'static str },
+    #[error(transparent)]
+    Callable(#[from] HostError),
+    #[error(
+        "{worker} is a program of its own and cannot be given what to do before it is ready; have the program do it, or let the worker be forked"
+    )]
+    SpawnedInitialise { worker: String },
     #[error("the start-up timeout must be positive")]
     Timeout,
     #[error("the board cannot be mapped: {0}")]
@@ -46,6 +52,10 @@ pub enum HostError {
         "callable {name} is a function of this program and must be registered before start; what is registered later must be a library symbol"
     )]
     TooLate { name: String },
+    #[error(
+        "callable {name} is a function of this program, which {worker} does not have, being a program of its own; make it a library symbol"
+    )]
+    NotASymbol { name: String, worker: String },
     #[error("callable {callable} needs a {kind} worker, and there is none")]
     NoWorkerFor { callable: String, kind: &'static str },
     #[error(transparent)]

@@ -40,6 +40,7 @@ mod lend;
 mod level;
 mod register;
 mod runtime;
+mod spawned;
 
 pub use builder::HostBuilder;
 pub use callable::{Callable, CallableId};
@@ -50,6 +51,7 @@ pub use level::{Level, LevelError};
 pub use prewire_platform_host::crew::{CancelToken, CloseError, CommandError, StartError};
 pub use register::WorkerOutcome;
 pub use runtime::{HostRuntime, WorkerStatus};
+pub use spawned::worker_main;
 
 use crate::Task;
 

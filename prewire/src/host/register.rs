@@ -10,7 +10,7 @@ use prewire_platform_host::process::Command;
 use prewire_runtime_core::chip::CoreKind;
 use prewire_runtime_core::id::KernelId;
 use prewire_runtime_core::kernel::KernelSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// What a builder has registered, and as whom.
@@ -69,7 +69,12 @@ impl HostRuntime {
     ) -> Result<(CallableId, Vec<WorkerOutcome>), HostError> {
         self.check_open()?;
         let Callable { name, kind, made_of } = callable;
-        let MadeOf::Symbol { library, symbol } = made_of else { return Err(HostError::TooLate { name }) };
+        let MadeOf::Symbol { library, symbol } = made_of else {
+            return Err(match self.spawned_worker(kind) {
+                Some(worker) => HostError::NotASymbol { name, worker },
+                None => HostError::TooLate { name },
+            });
+        };
         if let Some(kind) = missing_kind(kind, self.workers[0], self.workers[1]) {
             return Err(HostError::NoWorkerFor { callable: name, kind });
         }
@@ -79,15 +84,8 @@ impl HostRuntime {
         }
         // SAFETY: whoever made the callable vouched for the symbol.
         let kernel = unsafe { library::load(&name, kind, &library, &symbol, None) }?;
-        let digest = library::digest(&library).unwrap_or(0);
         let id = write(&self.registry.table).register(kernel.clone())?;
-        let command = Command::Register {
-            callable: id.0,
-            name: name.clone(),
-            library: library.to_string_lossy().into_owned(),
-            symbol: symbol.clone(),
-            digest,
-        };
+        let command = registration(id, &name, &library, &symbol);
         let outcomes = self.say_each(self.crew.register(&command));
         if outcomes.iter().any(|each| each.outcome.is_err()) {
             let each = texts(&outcomes);
@@ -144,6 +142,17 @@ impl HostRuntime {
             });
         }
         Ok(true)
+    }
+}
+
+/// What a worker is told so that it loads a symbol.
+pub(super) fn registration(id: KernelId, name: &str, library: &Path, symbol: &str) -> Command {
+    Command::Register {
+        callable: id.0,
+        name: name.to_owned(),
+        library: library.to_string_lossy().into_owned(),
+        symbol: symbol.to_owned(),
+        digest: library::digest(library).unwrap_or(0),
     }
 }
 

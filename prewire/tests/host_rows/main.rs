@@ -25,6 +25,7 @@ mod registration;
 mod release;
 mod ring_sizes;
 mod scope_heap;
+mod spawned;
 mod stage;
 mod staging;
 mod tensormap;
