@@ -1,17 +1,23 @@
 //! The launcher: a process forked before the runtime starts a thread, which makes the workers and their replacements, and says how they ended.
 //!
 //! A process with threads cannot fork safely at any later time: the copy has one thread, and locks that the others held stay held. The launcher has one
-//! thread, so it can.
+//! thread, so it can. The launcher itself may be copied from a program that has threads, one of which may just then be inside a lock that no program can ask
+//! for, such as the one that the standard library holds while a thread begins. So a fresh launcher starts a thread before anything else, and one that
+//! cannot is replaced.
 
 use super::channel::Channel;
 use super::main_loop::{WorkerRecipe, run_worker};
 use super::message::{Exit, LauncherReport, Reader, Writer};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, waitid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process, pidfd_open, pidfd_send_signal,
+    waitid, waitpid,
+};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What a worker process is made with.
 #[derive(Debug)]
@@ -46,6 +52,12 @@ pub(crate) fn uncopied() -> MutexGuard<'static, ()> {
     COPYING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a launcher says once it has started a thread.
+const SOUND: &[u8] = b"sound";
+/// How long it may take for that, far longer than on a busy machine, and how many are tried.
+const PROBE: Duration = Duration::from_secs(2);
+const COPIES: u32 = 5;
+
 struct Child {
     incarnation: u64,
     pidfd: OwnedFd,
@@ -72,6 +84,25 @@ impl Launcher {
     /// # Errors
     /// If there can be no more processes or descriptors.
     pub(crate) fn start(recipes: &[WorkerRecipe]) -> io::Result<Launcher> {
+        for _ in 0..COPIES {
+            let launcher = Launcher::copy(recipes)?;
+            if launcher.is_sound() {
+                return Ok(launcher);
+            }
+            tracing::debug!(
+                "a copy of this process cannot start threads, as another thread was starting or ending one; it is made anew"
+            );
+            launcher.abandon();
+        }
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!(
+                "{COPIES} copies of this process could not start a thread each; start the workers while fewer threads come and go"
+            ),
+        ))
+    }
+
+    fn copy(recipes: &[WorkerRecipe]) -> io::Result<Launcher> {
         let alone = uncopied();
         let (ours, theirs) = Channel::pair()?;
         let parent = pidfd_open(getpid(), PidfdFlags::empty())?;
@@ -80,14 +111,43 @@ impl Launcher {
                 // Workers may hold levels of their own, whose launchers are copies of them.
                 drop(alone);
                 drop(ours);
-                let status = catch_unwind(AssertUnwindSafe(|| serve(&theirs, &parent, recipes))).unwrap_or(101);
-                leave(status)
+                let status = catch_unwind(AssertUnwindSafe(|| {
+                    // Joined, so that the launcher has one thread again and what a thread's end locks is free as well.
+                    let started = std::thread::Builder::new().spawn(|| ()).is_ok_and(|probe| probe.join().is_ok());
+                    if started && theirs.send(SOUND, &[]).is_ok() { serve(&theirs, &parent, recipes) } else { 105 }
+                }));
+                leave(status.unwrap_or(101))
             }
             pid => {
+                drop(theirs);
+                drop(alone);
                 let pid = Pid::from_raw(pid).expect("a process has a number");
                 Ok(Launcher { channel: ours, pid })
             }
         }
+    }
+
+    /// Waits until the copy has shown that it can start threads. False if it does not.
+    fn is_sound(&self) -> bool {
+        let mut events = [PollFd::new(&self.channel, PollFlags::IN)];
+        let deadline = Instant::now() + PROBE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+            match poll(&mut events, Some(&timeout)) {
+                Ok(0) => return false,
+                Ok(_) => return matches!(self.channel.receive(), Ok(Some((message, _))) if message == SOUND),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Ends a copy that is of no use.
+    fn abandon(self) {
+        // It is this process's child and was not waited for, so the number is its own.
+        let _sent = kill_process(self.pid, Signal::KILL);
+        while let Err(rustix::io::Errno::INTR) = waitpid(Some(self.pid), WaitOptions::empty()) {}
     }
 
     /// Orders a worker process.

@@ -203,3 +203,30 @@ fn the_time_that_workers_take_to_start_is_no_tasks_time() {
         }
     });
 }
+
+/// A thread that begins or ends holds a lock of the standard library; a copy of the process that is made just then has it locked for ever.
+#[test]
+fn a_start_beside_threads_that_come_and_go() {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        for _ in 0..3 {
+            threads.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    std::thread::spawn(|| ()).join().expect("it does nothing");
+                }
+            });
+        }
+        let ended = std::panic::catch_unwind(|| {
+            for _ in 0..60 {
+                let nothing = Callable::sub("nothing", |_| Ok(()));
+                let (mut host, ids) = host(small().subs(1).startup_timeout(Duration::from_secs(60)), vec![nothing]);
+                host.run(|run| run.submit(&host::sub(ids[0])).map(drop)).expect("it runs");
+                host.close().expect("an orderly end");
+            }
+        });
+        over.store(true, Ordering::Relaxed);
+        if let Err(panic) = ended {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
