@@ -272,6 +272,10 @@ impl Platform for HostPlatform {
         Some(WATCH_INTERVAL)
     }
 
+    fn warn(&self, text: &str) {
+        tracing::warn!("{text}");
+    }
+
     fn read_operand(&self, address: u64, data_type: DataType) -> i128 {
         let mut bytes = [0; 8];
         let length = data_type.bytes() as usize;

@@ -180,6 +180,9 @@ pub trait Platform: Send + Sync {
         None
     }
 
+    /// Shows a warning that is a note of the run's report, too, to whoever looks on, if the platform has a place for such.
+    fn warn(&self, _text: &str) {}
+
     /// A consumer was released in the walk of a completed task. Where time is modelled, the scheduler instance that steps pays for it.
     #[inline(always)]
     fn charge_release(&self) {}

@@ -1,7 +1,7 @@
 //! What the scheduler instances of a runtime share.
 
 use crate::deferred::Wait;
-use crate::gang::Gangs;
+use crate::gang::{Gangs, KeptIdle};
 use crate::watchdog::{Sampler, WatchedCore};
 use crate::{POISON, Scheduler, SchedulerConfig};
 use prewire_runtime_core::chip::CoreKind;
@@ -29,6 +29,8 @@ pub(crate) struct Told {
     pub(crate) holds_cluster_task: AtomicU64,
     /// Whether it keeps a cluster free for a MIX task, its own or another's: 0 or 1.
     pub(crate) keeps_cluster: AtomicU64,
+    /// What it keeps idle for a gang.
+    pub(crate) kept: KeptIdle,
     /// Its steps so far: if it has made two since some moment, it has looked at all its cores since.
     pub(crate) steps: AtomicU64,
 }
@@ -78,7 +80,7 @@ impl<P: Platform> SchedulerGroup<P> {
             gangs: Gangs::new(config.instances, chip),
             deferred: (0..config.instances).map(|_| Mutex::new(Vec::new())).collect(),
             watched: (0..cores).map(|_| CachePadded::new(WatchedCore::default())).collect(),
-            sampler: Mutex::new(Sampler::new(cores)),
+            sampler: Mutex::new(Sampler::new(cores, config.instances)),
             kernels: Mutex::new(Arc::default()),
             config,
             graph,
@@ -103,6 +105,7 @@ impl<P: Platform> SchedulerGroup<P> {
             told.holds_cluster_task.store(0, Ordering::Relaxed);
             told.keeps_cluster.store(0, Ordering::Relaxed);
             told.in_hand.store(0, Ordering::Relaxed);
+            told.kept.reset();
         }
         for progress in &self.graph.progress {
             progress.completed.store(0, Ordering::Relaxed);

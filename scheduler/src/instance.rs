@@ -79,6 +79,8 @@ pub(crate) struct Instance {
     pub(crate) offered: [Option<(Generation, u32)>; GATES],
     /// To how many gates.
     pub(crate) offers: u64,
+    /// The attempt of a gang that a core is kept idle for although a task names it; 0 for none.
+    pub(crate) kept_for: u64,
     /// Conditions that this instance polls.
     pub(crate) deferred: usize,
     /// Where the next poll of conditions begins.
@@ -151,6 +153,7 @@ impl Instance {
             singles_first: [false; 2],
             offered: [None; GATES],
             offers: 0,
+            kept_for: 0,
             deferred: 0,
             deferred_next: 0,
             published: Published::default(),
@@ -175,6 +178,7 @@ impl Instance {
         self.kept = 0;
         self.singles_first = [false; 2];
         self.forget_offers();
+        self.kept_for = 0;
         self.deferred_next = 0;
         self.forget_tasks();
         // Whatever is found unlike this is told anew.

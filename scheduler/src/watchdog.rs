@@ -8,6 +8,7 @@
 //!
 //! Whoever checks does not own the cores and may not touch slots; what it needs is in words that the owners write with each dispatch.
 
+use crate::gang::KeptSince;
 use crate::{POISON, SchedulerGroup};
 use prewire_runtime_core::error::{Fatal, RunningTask, StallClass, StallReport, WaitingTask};
 use prewire_runtime_core::graph::Queue;
@@ -85,6 +86,8 @@ pub(crate) struct Sampler {
     steps: Vec<u64>,
     /// What ran at the last check; kept for its room.
     running: Vec<Seen>,
+    /// For whom each instance keeps cores idle, and since when.
+    kept: Vec<KeptSince>,
     verdict: bool,
 }
 
@@ -106,13 +109,14 @@ impl Sample {
 }
 
 impl Sampler {
-    pub(crate) fn new(cores: usize) -> Self {
+    pub(crate) fn new(cores: usize, instances: usize) -> Self {
         // Every core may run something, and there are at most as many instances as cores, so that no list grows later.
         Sampler {
             cores: vec![Sample::NONE; cores],
             still: None,
             steps: Vec::with_capacity(cores),
             running: Vec::with_capacity(cores),
+            kept: vec![KeptSince::default(); instances],
             verdict: false,
         }
     }
@@ -120,6 +124,7 @@ impl Sampler {
     pub(crate) fn begin_run(&mut self) {
         self.cores.fill(Sample::NONE);
         self.still = None;
+        self.kept.fill(KeptSince::default());
         self.verdict = false;
     }
 }
@@ -156,6 +161,7 @@ impl<P: Platform> SchedulerGroup<P> {
             }
             return false;
         }
+        self.ask_for_warnings(&mut sampler.kept, now_ns);
         // The list is kept from check to check, so that looking allocates nothing.
         let mut running = std::mem::take(&mut sampler.running);
         self.sample(&mut sampler, now_ns, &mut running);

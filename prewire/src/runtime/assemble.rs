@@ -70,7 +70,11 @@ impl Runtime {
         let owner = |core| chip.place_of(core).0 as usize % instances;
         let graph = Arc::new(Graph::with_doorbell(sizes, owner, doorbell));
         debug_assert!(instances <= clusters as usize);
-        let scheduling = SchedulerConfig { watchdog: plan.watchdog, ..SchedulerConfig::new(instances) };
+        let scheduling = SchedulerConfig {
+            watchdog: plan.watchdog,
+            gang_warning: plan.gang_warning,
+            ..SchedulerConfig::new(instances)
+        };
         let Equipment { machine, virtual_time, memory } = equip(scheduling, &graph)?;
         if plan.record_trace {
             machine.chip().start_recording(EXECUTIONS_PER_CORE);

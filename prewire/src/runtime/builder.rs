@@ -63,6 +63,7 @@ pub struct Builder {
     watchdog: Option<Duration>,
     no_progress: Option<Duration>,
     data_wait: Option<Duration>,
+    gang_warning: Duration,
     hazards: Hazards,
     waiting: Option<WaitingPolicy>,
     record_trace: bool,
@@ -88,6 +89,7 @@ pub(crate) struct Plan {
     pub(super) watchdog: Duration,
     pub(super) no_progress: Duration,
     pub(super) data_wait: Duration,
+    pub(super) gang_warning: Duration,
     pub(super) hazards: Hazards,
     pub(super) waiting: WaitingPolicy,
     pub(super) record_trace: bool,
@@ -120,6 +122,7 @@ impl Default for Builder {
             watchdog: None,
             no_progress: None,
             data_wait: None,
+            gang_warning: Duration::from_secs(5),
             hazards: Hazards::All,
             waiting: None,
             record_trace: false,
@@ -219,6 +222,12 @@ impl Builder {
     /// How long a data access waits.
     pub fn data_wait(mut self, budget: Duration) -> Self {
         self.data_wait = Some(budget);
+        self
+    }
+
+    /// How long a gang or a group may keep an idle core from a task that names it, before the report gets a warning of it; 5 s by default. Nothing else follows from it.
+    pub fn gang_warning(mut self, after: Duration) -> Self {
+        self.gang_warning = after;
         self
     }
 
@@ -343,6 +352,7 @@ impl Builder {
             watchdog: environment::time(&settings::WATCHDOG_MS, self.watchdog, lookup)?,
             no_progress: environment::time(&settings::NO_PROGRESS_MS, self.no_progress, lookup)?,
             data_wait: environment::time(&settings::DATA_WAIT_MS, self.data_wait, lookup)?,
+            gang_warning: self.gang_warning,
             hazards: self.hazards,
             waiting: self.waiting.unwrap_or(WaitingPolicy::for_machine(processors, instances - driven_by_caller + 1)),
             record_trace: self.record_trace,

@@ -16,6 +16,7 @@ mod either;
 mod exits;
 mod gates;
 mod group;
+mod group_warning;
 mod kills;
 mod lending;
 mod mailbox;

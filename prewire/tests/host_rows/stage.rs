@@ -87,6 +87,11 @@ impl Stage {
 }
 
 impl Play {
+    /// The callable that acts.
+    pub(crate) fn act(&self) -> CallableId {
+        self.act
+    }
+
     /// How often an actor has started.
     pub(crate) fn starts(&self, actor: u64) -> u64 {
         get(&words(&self.words)[started(actor)])

@@ -44,6 +44,11 @@ impl DirectedTasks {
         self.count > 0 && !self.waiting[place.index()].is_empty()
     }
 
+    /// The first task that waits for this core.
+    pub(crate) fn next(&self, place: Place) -> Option<SlotIndex> {
+        self.waiting[place.index()].front().map(|&(_, slot)| slot)
+    }
+
     /// Whether something was directed at this instance's cores since it last looked.
     #[inline]
     pub(crate) fn has_news(&self, graph: &Graph, instance: usize) -> bool {

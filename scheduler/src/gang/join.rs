@@ -19,7 +19,9 @@ impl<P: Platform> Round<'_, P> {
         for gate in 0..GATES {
             worked |= self.join_gate(gate);
         }
-        worked | self.admit_gangs()
+        worked |= self.admit_gangs();
+        self.watch_kept();
+        worked
     }
 
     /// Notes what is offered to a gate's attempt.
@@ -166,17 +168,18 @@ impl<P: Platform> Round<'_, P> {
     /// Whether a gate asks something of this instance, or has let it go: the cores kept for an attempt that is over are free again.
     pub(crate) fn gates_ask(&self) -> bool {
         let gangs = &self.group.gangs;
-        (0..GATES).any(|at| {
-            let (gate, offered) = (&gangs.gates[at], self.own.offered[at]);
-            match gate.look() {
-                Phase::Gathering(generation) => {
-                    let places = self.places_for(gate.task(), gate.wanted(self.own.index, generation));
-                    offered != Some((generation, places)) || gate.offers_suffice(generation)
+        self.warning_is_due()
+            || (0..GATES).any(|at| {
+                let (gate, offered) = (&gangs.gates[at], self.own.offered[at]);
+                match gate.look() {
+                    Phase::Gathering(generation) => {
+                        let places = self.places_for(gate.task(), gate.wanted(self.own.index, generation));
+                        offered != Some((generation, places)) || gate.offers_suffice(generation)
+                    }
+                    Phase::Launching(generation) => offered.is_some() || gate.has_share(self.own.index, generation),
+                    Phase::Free | Phase::Held(_) => offered.is_some(),
                 }
-                Phase::Launching(generation) => offered.is_some() || gate.has_share(self.own.index, generation),
-                Phase::Free | Phase::Held(_) => offered.is_some(),
-            }
-        })
+            })
     }
 
     /// The run has ended: attempts to gather are given up, and nothing is kept free for them.
@@ -188,5 +191,6 @@ impl<P: Platform> Round<'_, P> {
         }
         self.own.forget_offers();
         self.own.tracker.gather_nothing();
+        self.watch_kept();
     }
 }

@@ -11,11 +11,13 @@
 mod admit;
 mod gate;
 mod join;
+mod kept;
 #[cfg(test)]
 mod models;
 mod places;
 
 pub(crate) use gate::{Gate, Gathered, Generation};
+pub(crate) use kept::{KeptIdle, KeptSince};
 pub(crate) use places::{PlaceSet, WaitingGangs};
 
 use crate::tracker::Kinds;
