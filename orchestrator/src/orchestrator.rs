@@ -39,6 +39,8 @@ pub struct Orchestrator {
     pub(crate) chip: ChipSpec,
     /// One bit per element type that the chip's kernels know.
     pub(crate) known_types: u32,
+    /// A task with more tensors is looked at more closely: they are too many, or some may not go together.
+    pub(crate) tensors_at_ease: usize,
     pub(crate) kernels: Arc<KernelSet>,
     /// Whether blocks that wait for one another can run at the same time.
     pub(crate) concurrency: bool,
@@ -132,6 +134,7 @@ impl Orchestrator {
         });
         Ok(Orchestrator {
             known_types: chip.data_types.iter().fold(0, |known, data_type| known | 1 << data_type.index()),
+            tensors_at_ease: if chip.arguments.overlapping_writes { usize::from(chip.arguments.tensors) } else { 1 },
             chip: chip.clone(),
             kernels: Arc::default(),
             concurrency: true,

@@ -8,7 +8,7 @@ mod registers;
 mod timing;
 mod topology;
 
-use prewire_runtime_core::chip::{ChipSpec, MissingCores};
+use prewire_runtime_core::chip::{ChipSpec, CoreKind, MissingCores};
 use prewire_runtime_core::task::ArgumentLimits;
 
 /// The A5 chip.
@@ -17,6 +17,7 @@ pub fn chip() -> ChipSpec {
         name: topology::NAME,
         clusters: topology::CLUSTERS,
         missing: MissingCores::NONE,
+        kinds: CoreKind::CORES,
         core_names: None,
         dies: topology::DIES,
         threads_default: topology::THREADS_DEFAULT,

@@ -18,6 +18,9 @@ pub enum CoreKind {
 }
 
 impl CoreKind {
+    /// What several cores of each kind of a chip are called.
+    pub const CORES: [&'static str; 2] = ["AIC cores", "AIV cores"];
+
     /// The short name that users of these chips know: AIC or AIV.
     pub const fn name(self) -> &'static str {
         match self {
@@ -108,6 +111,8 @@ pub struct ChipSpec {
     pub clusters: u16,
     /// Which cores of the last clusters do not exist.
     pub missing: MissingCores,
+    /// What several cores of a kind are called, by kind.
+    pub kinds: [&'static str; 2],
     /// What each core is called, where that is not its kind and its number.
     pub core_names: Option<StdArc<[String]>>,
     /// Dies the clusters are spread over, evenly.
@@ -144,6 +149,7 @@ impl ChipSpec {
             name: "unit",
             clusters,
             missing: MissingCores::NONE,
+            kinds: CoreKind::CORES,
             core_names: None,
             dies: 1,
             threads_default: 2,

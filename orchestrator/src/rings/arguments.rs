@@ -188,7 +188,11 @@ mod tests {
     /// A full window of the largest tasks has room, and nobody's units are anybody else's.
     #[test]
     fn a_full_window_of_the_largest_tasks_has_room() {
-        let limits = [ArgumentLimits::CHIP, ArgumentLimits::HOST, ArgumentLimits { tensors: 1, scalars: 0 }];
+        let limits = [
+            ArgumentLimits::CHIP,
+            ArgumentLimits::HOST,
+            ArgumentLimits { tensors: 1, scalars: 0, overlapping_writes: true },
+        ];
         for (window, limits) in [4u64, 64, 1024].into_iter().flat_map(|window| limits.map(|limits| (window, limits))) {
             let most = limits.units();
             let sizes = sizes(window, limits);

@@ -144,8 +144,8 @@ impl Orchestrator {
     pub(crate) fn check(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Box<Unfit>> {
         let (tensors, scalars) = (task.tensors_named().len(), task.scalars_named().len());
         let limits = self.chip.arguments;
-        if tensors > usize::from(limits.tensors) || scalars > usize::from(limits.scalars) {
-            return Err(too_many(task, limits));
+        if tensors > self.tensors_at_ease || scalars > usize::from(limits.scalars) {
+            self.check_many(task)?;
         }
         if let (false, Some(mistake)) = (task.is_ordinary(), task.first_mistake()) {
             return Err(refusal_of(mistake));
@@ -168,6 +168,16 @@ impl Orchestrator {
             self.check_more(task, plan)?;
         }
         Ok(())
+    }
+
+    /// Checks the arguments of a task that has more of them than can be passed over.
+    #[inline(never)]
+    fn check_many(&mut self, task: &Task<'_>) -> Result<(), Box<Unfit>> {
+        let (tensors, scalars, limits) = (task.tensors_named(), task.scalars_named(), self.chip.arguments);
+        if tensors.len() > usize::from(limits.tensors) || scalars.len() > usize::from(limits.scalars) {
+            return Err(too_many(task, limits));
+        }
+        Ok(self.check_writes(tensors)?)
     }
 
     /// What few tasks have: several parts or blocks, a gang, a place, a predicate, a budget, no kernel at all.
@@ -264,8 +274,8 @@ impl Orchestrator {
             None => Refusal::UnknownKernel { kernel: u32::from(kernel.0) },
             Some(known) => Refusal::WrongKind {
                 name: known.name.clone(),
-                registered: known.kind.map_or("all", CoreKind::name),
-                placed: kind.name(),
+                registered: known.kind.map_or("all cores", |kind| self.chip.kinds[kind as usize]),
+                placed: self.chip.kinds[kind as usize],
             },
         };
         refusal.into()

@@ -42,7 +42,7 @@ impl Orchestrator {
 
     /// Checks how many members a group has and how many arguments each of them.
     pub(super) fn check_members(
-        &self,
+        &mut self,
         task: &Task<'_>,
         members: &[Member<'_>],
         plan: &mut Plan,
@@ -56,7 +56,12 @@ impl Orchestrator {
             return Err(Refusal::NoMembers.into());
         }
         if members.len() > available {
-            return Err(Refusal::GroupTooLarge { members: members.len(), kind: kind.name(), available }.into());
+            return Err(Refusal::GroupTooLarge {
+                members: members.len(),
+                kind: self.chip.kinds[kind as usize],
+                available,
+            }
+            .into());
         }
         let (tensors, scalars) = (task.tensors_named().len(), task.scalars_named().len());
         if tensors + scalars > 0 {
@@ -66,6 +71,9 @@ impl Orchestrator {
         for (number, member) in members.iter().enumerate() {
             let (tensors, scalars) = (member.tensors_named().len(), member.scalars_named().len());
             if let Some(refusal) = too_many_of(tensors, scalars, limits) {
+                return Err(Refusal::Member { member: number, refusal: Box::new(refusal) }.into());
+            }
+            if let Err(refusal) = self.check_writes(member.tensors_named()) {
                 return Err(Refusal::Member { member: number, refusal: Box::new(refusal) }.into());
             }
             outputs += member.tensors_named().iter().filter(|argument| argument.existing().is_none()).count();

@@ -7,6 +7,7 @@ mod join;
 mod look_up;
 mod outputs;
 mod wire;
+mod writes;
 
 pub(crate) use admit::Shortage;
 pub(crate) use check::{Plan, Unfit, units_of};
@@ -25,6 +26,7 @@ use prewire_runtime_core::sync::pause::{self, Point};
 use prewire_runtime_core::task::{Argument, NewTensor, Task};
 use prewire_runtime_core::tensor::Tensor;
 use prewire_runtime_core::waiting::Blocking;
+use writes::Write;
 
 /// A task that was submitted.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +47,8 @@ pub(crate) struct Scratch {
     pub(crate) blame: Ordinal,
     /// The edges found, when they are logged.
     logged: Vec<LoggedEdge>,
+    /// What the task writes, when that is compared.
+    writes: Vec<Write>,
 }
 
 impl Scratch {
@@ -56,6 +60,7 @@ impl Scratch {
             outputs: Vec::with_capacity(tensors),
             blame: NO_CAUSE,
             logged: Vec::new(),
+            writes: Vec::with_capacity(tensors),
         }
     }
 

@@ -247,6 +247,7 @@ impl HostBuilder {
         let chip = ChipSpec {
             name: "host",
             missing,
+            kinds: ["next-level workers", "sub workers"],
             core_names: Some(names.into()),
             arguments: ArgumentLimits::HOST,
             exit_deadline_ms: EXIT_DEADLINE_MS,

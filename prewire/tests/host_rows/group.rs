@@ -98,7 +98,7 @@ fn refusals(builder: HostBuilder) {
         (2, &[one, one], &["sub worker 1", "two blocks"]),
         (2, &[zero, one, two], &["2 blocks", "3 cores"]),
         (2, &[zero], &["2 blocks", "1 cores"]),
-        (4, any, &["4 members", "there are 3"]),
+        (4, any, &["4 members", "there are 3 sub workers"]),
     ];
     for (members, cores, words) in cases {
         let actors: Vec<u64> = (0..members).map(|member| FREE + member).collect();

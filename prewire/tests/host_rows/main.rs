@@ -22,6 +22,7 @@ mod lending;
 mod mailbox;
 mod mixing;
 mod programs;
+mod refusals;
 mod registration;
 mod release;
 mod ring_sizes;

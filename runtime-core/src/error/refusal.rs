@@ -3,6 +3,7 @@
 use super::Fatal;
 use crate::id::TaskId;
 use crate::tensor::{DataType, TensorError};
+use std::ops::Range;
 use thiserror::Error;
 
 /// Why a call was refused.
@@ -26,6 +27,11 @@ pub enum Refusal {
         "invalid arguments (code 5): element type {data_type:?} of argument {argument} is unknown to the chip {chip}"
     )]
     UnknownDataType { argument: usize, data_type: DataType, chip: &'static str },
+    #[error(
+        "invalid arguments (code 5): arguments {} and {} both write some byte of {:#x}..{:#x} and {:#x}..{:#x}; name it in one of them only",
+        arguments[0], arguments[1], bytes[0].start, bytes[0].end, bytes[1].start, bytes[1].end
+    )]
+    OverlappingWrites { arguments: [usize; 2], bytes: [Range<u64>; 2] },
     #[error("invalid arguments (code 5): the outputs of one task sum to more than 64 bits hold")]
     OutputsTooLarge,
     #[error("invalid arguments (code 5): the task names no kernel; use a dummy task for dependencies only")]
@@ -34,9 +40,7 @@ pub enum Refusal {
     UnknownKernel { kernel: u32 },
     #[error("invalid arguments (code 5): the handle of callable {kernel} {problem}")]
     Callable { kernel: u32, problem: &'static str },
-    #[error(
-        "invalid arguments (code 5): kernel {name} is registered for {registered} cores and placed on {placed} cores"
-    )]
+    #[error("invalid arguments (code 5): kernel {name} is registered for {registered} and placed on {placed}")]
     WrongKind { name: String, registered: &'static str, placed: &'static str },
     #[error("invalid arguments (code 5): {blocks} blocks; a task has 1 to {limit}")]
     Blocks { blocks: i64, limit: u32 },
@@ -45,7 +49,7 @@ pub enum Refusal {
     #[error("invalid arguments (code 5): a group of no members; give it at least one")]
     NoMembers,
     #[error(
-        "invalid arguments (code 5): a group of {members} members, and there are {available} {kind} cores to start them on at the same time"
+        "invalid arguments (code 5): a group of {members} members, and there are {available} {kind} to start them on at the same time"
     )]
     GroupTooLarge { members: usize, kind: &'static str, available: usize },
     #[error("invalid arguments (code 5): {blocks} blocks are directed at {cores} cores; name one core for each block")]
