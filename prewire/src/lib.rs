@@ -63,8 +63,8 @@ pub use prewire_runtime_core::task::{
 pub use prewire_runtime_core::tensor::{ArgumentTag, DataType, Tensor, TensorArgument, TensorError, TensorLayout};
 pub use prewire_runtime_core::waiting::WaitingPolicy;
 pub use runtime::{
-    Buffer, BufferError, BuildError, Builder, Chip, Failed, Kernel, RegisterError, Report, RingPeaks, Run, RunHandle,
-    Runtime, StagedError,
+    Buffer, BufferError, BuildError, Builder, Canceller, Chip, Failed, Kernel, RegisterError, Report, RingPeaks, Run,
+    RunHandle, Runtime, StagedError,
 };
 
 /// The README's example is compiled and run like any other.

@@ -1,11 +1,11 @@
-//! A writer that ends while the next writer of its bytes is being submitted.
+//! The dependency index belongs to the submitting thread alone: a writer that ends while the next one is submitted, and very many tasks.
 
 use crate::points::Pauses;
-use crate::rig::wait_until;
+use crate::rig::{host, wait_until};
 use crate::stage::{FREE, Stage, on_both};
-use prewire::Argument::{Input, OutputExisting};
-use prewire::Placement;
-use prewire::host::HostBuilder;
+use prewire::Argument::{InOut, Input, OutputExisting};
+use prewire::host::{self, Callable, HostBuilder, HostRuntime};
+use prewire::{DataType, Placement, Tensor};
 use prewire_runtime_core::sync::pause::{Hold, Point};
 use std::sync::mpsc::channel;
 
@@ -62,4 +62,34 @@ fn older_ends(builder: HostBuilder) {
 #[test]
 fn a_writer_that_ends_before_the_next_is_entered_takes_nothing_with_it() {
     on_both(older_ends);
+}
+
+const TASKS: u64 = 100_000;
+/// The words that the tasks share, each of which is a chain of tasks.
+const CELLS: u64 = 64;
+
+/// Claims HOST-069 together with the test above; `cargo xtask tsan -p prewire-pause-tests a_hundred_thousand_tasks` runs it with the race detector. Every task adds one to
+/// what the one before left, by plain loads and stores that nothing but the dependencies orders.
+#[test]
+fn a_hundred_thousand_tasks_see_what_the_ones_before_them_wrote() {
+    let add = Callable::sub("add", |task| {
+        task.output::<u64>(0)?.as_mut_slice()[0] += 1;
+        Ok(())
+    });
+    let (mut host, ids) = host(HostRuntime::builder().threads().subs(2), vec![add]);
+    let buffer = host.buffer(8 * CELLS).expect("a buffer");
+    let cells: Vec<Tensor> =
+        (0..CELLS).map(|at| buffer.tensor_at(8 * at, &[1], DataType::U64).expect("a tensor")).collect();
+    let report = host
+        .run(|run| {
+            (0..TASKS).try_for_each(|task| {
+                let uses = [InOut(&cells[(task % CELLS) as usize])];
+                run.submit(&host::sub(ids[0]).arguments(&uses)).map(drop)
+            })
+        })
+        .expect("it runs");
+    assert_eq!(report.completed, TASKS);
+    let sums = host.read::<u64>(&buffer).expect("no run is on");
+    let expected: Vec<u64> = (0..CELLS).map(|at| (TASKS - at).div_ceil(CELLS)).collect();
+    assert_eq!(sums, expected);
 }

@@ -8,8 +8,13 @@ mod rig;
 #[allow(dead_code, reason = "as above")]
 mod stage;
 
+mod asleep;
+mod causes;
+mod failure;
+mod handover;
 mod index;
 mod killed;
 mod points;
 mod retain;
+mod room;
 mod staged;

@@ -11,13 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a thread sleeps at most when nothing has to be polled: whoever has something for it wakes it.
-pub(super) const LONGEST_SLEEP: Duration = if cfg!(prewire_mutation = "schedulers_look_now_and_then") {
-    Duration::from_millis(1)
-} else {
-    Duration::from_secs(3600)
-};
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 /// While cores run something on other threads, the watchdog's and deferred conditions' polling interval.
-pub(super) const POLLING_SLEEP: Duration = Duration::from_millis(1);
+const POLLING_SLEEP: Duration = Duration::from_millis(1);
 
 /// The thread's body.
 pub(super) fn drive(shared: &Arc<Shared>, index: usize) {

@@ -1,6 +1,10 @@
 //! A run as its orchestration sees it: submit, scopes, data access.
 
 use super::caller::Caller;
+use super::cancel::Canceller;
+use super::handle::RunHandle;
+use super::runs::Record;
+use super::shared::Shared;
 use prewire_orchestrator::{Orchestrator, ScopeMode, Submitted};
 use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::error::{Refusal, SubmitError};
@@ -8,6 +12,7 @@ use prewire_runtime_core::kernel::Element;
 use prewire_runtime_core::task::{NewTensor, Scalar, Task};
 use prewire_runtime_core::tensor::Tensor;
 use prewire_runtime_core::waiting::Blocking;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The run that an orchestration builds. Results mean what they would mean if every task ran at its submit, one after the other.
@@ -15,13 +20,19 @@ use std::time::Duration;
 pub struct Run<'r> {
     orchestrator: &'r mut Orchestrator,
     caller: Caller<'r>,
-    chip: &'r ChipSpec,
+    shared: &'r Arc<Shared>,
+    record: &'r Arc<Record>,
     begun_ns: u64,
 }
 
 impl<'r> Run<'r> {
-    pub(super) fn new(orchestrator: &'r mut Orchestrator, caller: Caller<'r>, chip: &'r ChipSpec) -> Self {
-        Run { begun_ns: caller.now_ns(), orchestrator, caller, chip }
+    pub(super) fn new(
+        orchestrator: &'r mut Orchestrator,
+        caller: Caller<'r>,
+        shared: &'r Arc<Shared>,
+        record: &'r Arc<Record>,
+    ) -> Self {
+        Run { begun_ns: caller.now_ns(), orchestrator, caller, shared, record }
     }
 
     /// Submits a task. Waits while there is no room for it.
@@ -132,6 +143,11 @@ impl<'r> Run<'r> {
         error
     }
 
+    /// What another thread can end this run with, while the callback is still building it.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(RunHandle { shared: self.shared.clone(), record: self.record.clone() })
+    }
+
     /// Refuses a call on behalf of a caller in another language whose arguments could not even be read: like every refused call, the first one is the
     /// run's error if nothing worse happens.
     pub fn refuse(&mut self, refusal: Refusal) -> SubmitError {
@@ -145,17 +161,17 @@ impl<'r> Run<'r> {
 
     /// Clusters of the chip: the most blocks of a gang of cube or cluster tasks.
     pub fn clusters(&self) -> u32 {
-        self.chip.clusters as u32
+        self.chip().clusters as u32
     }
 
     /// Vector cores of the chip: the most blocks of a gang of vector tasks.
     pub fn vector_cores(&self) -> u32 {
-        self.chip.vector_cores() as u32
+        self.chip().vector_cores() as u32
     }
 
     /// What the chip is.
     pub fn chip(&self) -> &ChipSpec {
-        self.chip
+        &self.shared.facts.chip
     }
 }
 

@@ -5,7 +5,6 @@
 //! instance: who sleeps as it holds the bed. While callers come and wait often the stand-in does not even lie down, as waking it would cost each of them
 //! more than their run; it looks around now and then.
 
-use super::instance::{LONGEST_SLEEP, POLLING_SLEEP};
 use super::machine::Driven;
 use super::pace::Pace;
 use super::shared::Shared;
@@ -22,6 +21,13 @@ const INSTANCE: usize = 0;
 const NAP: Duration = Duration::from_micros(250);
 /// After so many naps it lies down: without a caller and without work, or while one caller waits on.
 const NAPS: u32 = 16;
+/// How long it sleeps at most when nothing has to be polled, and when something has to.
+const LONGEST_SLEEP: Duration = if cfg!(prewire_mutation = "schedulers_look_now_and_then") {
+    Duration::from_millis(1)
+} else {
+    Duration::from_secs(3600)
+};
+const POLLING_SLEEP: Duration = Duration::from_millis(1);
 
 /// Who drives the instance, and who sleeps as it.
 #[derive(Debug, Default)]

@@ -94,7 +94,7 @@ impl Runtime {
     /// Has the callback build the run that has the turn. Returns the callback's panic.
     fn build(
         &self,
-        record: &Record,
+        record: &Arc<Record>,
         callback: impl FnOnce(&mut Run<'_>) -> Result<(), SubmitError>,
         on_error: OnError,
     ) -> Option<Box<dyn Any + Send>> {
@@ -111,7 +111,7 @@ impl Runtime {
         orchestrator_in_use.begin_run(record.id, record.kernels.clone(), shared.machine.chip().runs_concurrently());
         let outcome = {
             let caller = Caller::new(shared, self.shared().facts.driven_by_caller);
-            let mut run = Run::new(orchestrator_in_use, caller, &shared.facts.chip);
+            let mut run = Run::new(orchestrator_in_use, caller, shared, record);
             catch_unwind(AssertUnwindSafe(|| callback(&mut run)))
         };
         let mut ended_by = None;

@@ -80,7 +80,8 @@ fn context_switches() -> u64 {
     statuses.map(of).sum()
 }
 
-/// An idle runtime sleeps, without looking now and then: at most ten context switches of all its threads in two seconds.
+/// Claims HOST-082 together with the test of what happens between a scheduler's last look and its sleep: an idle runtime sleeps, without looking now and then, and
+/// all its threads together make at most ten context switches in two seconds.
 #[test]
 fn an_idle_runtime_is_not_woken() {
     for threads in [false, true] {

@@ -57,12 +57,15 @@ mod held {
 
     pub(super) static INSTALLED: OnceLock<&'static Points> = OnceLock::new();
 
-    /// Nobody is awaited.
+    /// Nobody is awaited. A point's word has its state in these bits, and above them how often it has been armed, so that whoever is let go does not take the next
+    /// one's hold for its own.
     const OPEN: u32 = 0;
     /// Whoever comes next is held.
     const ARMED: u32 = 1;
     /// Somebody is held.
     const HELD: u32 = 2;
+    const STATES: u32 = 3;
+    const NEXT: u32 = STATES + 1;
 
     const LOOK_AGAIN: Duration = Duration::from_micros(200);
     /// Longer than any test takes.
@@ -85,25 +88,30 @@ mod held {
         /// # Panics
         /// If somebody else asked for the same.
         pub fn hold_next(&'static self, point: Point) -> Hold {
-            let before = self.0[point as usize].compare_exchange(OPEN, ARMED, Ordering::SeqCst, Ordering::SeqCst);
-            assert_eq!(before, Ok(OPEN), "{point:?} is in use already");
+            let word = &self.0[point as usize];
+            let open = word.load(Ordering::SeqCst);
+            let armed = open & STATES == OPEN
+                && word.compare_exchange(open, open + NEXT + ARMED, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+            assert!(armed, "{point:?} is in use already");
             Hold { points: self, point }
         }
 
         #[inline]
         pub(super) fn pass(&self, point: Point) {
-            if self.0[point as usize].load(Ordering::Relaxed) == ARMED {
-                self.stop(point);
+            let word = &self.0[point as usize];
+            let seen = word.load(Ordering::Relaxed);
+            if seen & STATES == ARMED {
+                stop(word, seen);
             }
         }
+    }
 
-        #[cold]
-        fn stop(&self, point: Point) {
-            let word = &self.0[point as usize];
-            if word.compare_exchange(ARMED, HELD, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                while word.load(Ordering::SeqCst) == HELD {
-                    std::thread::sleep(LOOK_AGAIN);
-                }
+    #[cold]
+    fn stop(word: &AtomicU32, armed: u32) {
+        let held = armed - ARMED + HELD;
+        if word.compare_exchange(armed, held, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            while word.load(Ordering::SeqCst) == held {
+                std::thread::sleep(LOOK_AGAIN);
             }
         }
     }
@@ -117,9 +125,13 @@ mod held {
     }
 
     impl Hold {
+        fn word(&self) -> &AtomicU32 {
+            &self.points.0[self.point as usize]
+        }
+
         /// Whether somebody has come and is held.
         pub fn is_held(&self) -> bool {
-            self.points.0[self.point as usize].load(Ordering::SeqCst) == HELD
+            self.word().load(Ordering::SeqCst) & STATES == HELD
         }
 
         /// Waits until somebody has come.
@@ -134,13 +146,19 @@ mod held {
             }
         }
 
+        /// Lets go whoever is held, and holds the next one who comes.
+        pub fn again(&self) {
+            let word = self.word().load(Ordering::SeqCst);
+            self.word().store((word & !STATES) + NEXT + ARMED, Ordering::SeqCst);
+        }
+
         /// Lets go whoever is held.
         pub fn release(self) {}
     }
 
     impl Drop for Hold {
         fn drop(&mut self) {
-            self.points.0[self.point as usize].store(OPEN, Ordering::SeqCst);
+            self.word().fetch_and(!STATES, Ordering::SeqCst);
         }
     }
 }
@@ -168,9 +186,14 @@ mod tests {
             at(Point::SchedulerSleeps);
             assert_eq!(passed.load(Ordering::SeqCst), 2);
             assert!(!held.is_finished() && hold.is_held());
+            hold.again();
+            let next = threads.spawn(pass);
+            hold.wait();
+            assert!(held.join().is_ok() && !next.is_finished());
+            assert_eq!(passed.load(Ordering::SeqCst), 3);
             hold.release();
         });
-        assert_eq!(passed.load(Ordering::SeqCst), 3);
+        assert_eq!(passed.load(Ordering::SeqCst), 4);
         drop(points.hold_next(Point::CallerSleeps));
         pass();
     }
