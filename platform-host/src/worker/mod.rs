@@ -126,7 +126,7 @@ impl Worker {
 
     fn call(&self, mailbox: &Mailbox, view: &TaskArgsView<'_>, room: &Room) -> Result<(), KernelError> {
         let header = view.header();
-        if self.board.is_over(header.run) {
+        if self.board.is_over(header.run) && !cfg!(prewire_mutation = "staged_tasks_outlive_their_run") {
             // It was staged behind a task that its run did not outlive.
             return Err(KernelError::new(KernelError::CANCELLED, "its run ended before it began"));
         }
