@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(120);
 
+/// The run that all tasks here are of.
+const RUN: u32 = 1;
+
 /// What a parent and a worker share.
 #[derive(Clone)]
 struct Shared {
@@ -26,7 +29,9 @@ struct Shared {
 impl Shared {
     fn new() -> Self {
         let memory = Arc::new(SharedMemory::create("mailbox-test", size_of::<Mailbox>()).expect("there is memory"));
-        Shared { memory, board: BoardMemory::create().expect("there is memory") }
+        let board = BoardMemory::create().expect("there is memory");
+        board.begin(RUN);
+        Shared { memory, board }
     }
 
     fn mailbox(&self) -> &Mailbox {

@@ -1,6 +1,6 @@
 //! A worker that serves its mailbox, in a process and in a thread, while nobody looks or its end comes at the same moment.
 
-use crate::{Forked, Shared};
+use crate::{Forked, RUN, Shared};
 use prewire_platform_host::mailbox::Phase;
 use prewire_platform_host::memory::SharedBuffer;
 use prewire_platform_host::wire::{Call, Locate, encode};
@@ -54,7 +54,7 @@ fn worker(shared: &Shared, waiting: WaitingPolicy) -> Worker {
 fn publish(shared: &Shared, token: Token, spins: u64, code: i32) -> Vec<u8> {
     let frame = &shared.mailbox().frames[token.parity()];
     let call =
-        Call { task: 1, run: 1, callable: 0, block: 0, blocks: 1, slot: 0, part: 1, parts: 1, meeting: u32::MAX };
+        Call { task: 1, run: RUN, callable: 0, block: 0, blocks: 1, slot: 0, part: 1, parts: 1, meeting: u32::MAX };
     // SAFETY: the frame is empty, or ended and taken in.
     let blob = unsafe { frame.blob_mut() };
     let bytes = encode(blob, &call, &[], &[spins, code as u32 as u64], &NoBuffers).expect("it fits");
