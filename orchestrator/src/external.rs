@@ -2,10 +2,12 @@
 //!
 //! Registrations that overlap, directly or through others, are one connected piece with one key, so that their tensors are compared by bytes.
 
+use crate::terms::LIMITED;
 use prewire_runtime_core::id::BufferId;
 use prewire_runtime_core::tensor::Tensor;
 
-/// The place of a piece in the table is in the low bits of its key, how often the place was used before in the others.
+/// The place of a piece in the table is in the low bits of its key, how often the place was used before in the others. The highest bit of a place is that of
+/// [limited memory](crate::terms), which is not in this table.
 const PLACE_BITS: u32 = 24;
 
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +93,8 @@ impl External {
 
     fn new_piece(&mut self, start: u64, end: u64) -> u32 {
         let place = self.free.pop().unwrap_or(self.pieces.len() as u32);
-        assert!(place < 1 << PLACE_BITS, "more than {} pieces of memory are registered at once", 1 << PLACE_BITS);
+        // The places behind these are those of limited memory.
+        assert!(u64::from(place) < LIMITED, "more than {LIMITED} pieces of memory are registered at once");
         let number = self.generation << PLACE_BITS | u64::from(place);
         self.generation += 1;
         let piece = Piece { number, start, end, part_of: place, registrations: 0 };
@@ -149,7 +152,7 @@ impl External {
 
     /// The tensor, under the key of the piece that its own has become part of if that has happened.
     pub(crate) fn rekeyed(&self, tensor: &Tensor) -> Tensor {
-        if !self.merged || !tensor.buffer().is_external() {
+        if !self.merged || !tensor.buffer().is_external() || number_of(tensor.buffer()) & LIMITED != 0 {
             return *tensor;
         }
         let place = (number_of(tensor.buffer()) & ((1 << PLACE_BITS) - 1)) as u32;

@@ -19,6 +19,7 @@ mod report;
 mod rings;
 mod scopes;
 mod submit;
+mod terms;
 mod verdict;
 mod waiting;
 
@@ -30,3 +31,4 @@ pub use orchestrator::Orchestrator;
 pub use report::{OrchestratorReport, RingUse, Usage};
 pub use scopes::ScopeMode;
 pub use submit::Submitted;
+pub use terms::{Place, Terms};

@@ -11,6 +11,7 @@ use crate::report::OrchestratorReport;
 use crate::rings::{ArgumentSizes, NOTHING_KEPT, Ring, RingPlace, Rings};
 use crate::scopes::{ScopeMode, Scopes};
 use crate::submit::Scratch;
+use crate::terms::{Limited, Terms};
 use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::error::{Fatal, Refusal, SubmitError};
 use prewire_runtime_core::graph::Graph;
@@ -57,6 +58,7 @@ pub struct Orchestrator {
     pub(crate) edge_set: EdgeSet,
     pub(crate) creators: Creators,
     pub(crate) external: External,
+    pub(crate) limited: Limited,
     /// Pieces of external memory got one key while tasks of both may be live: all of them must end before anything else is looked up.
     pub(crate) pieces_joined: bool,
     pub(crate) scratch: Scratch,
@@ -148,6 +150,7 @@ impl Orchestrator {
             edge_set: EdgeSet::new(sizes.slots),
             creators: Creators::new(sizes.slots, chip.arguments),
             external: External::default(),
+            limited: Limited::default(),
             pieces_joined: false,
             scratch: Scratch::new(usize::from(chip.arguments.tensors)),
             failed: BTreeMap::new(),
@@ -229,7 +232,12 @@ impl Orchestrator {
 
     /// Takes one registration of exactly these bytes back. False if there is none. No task that uses them may be live.
     pub fn unregister_external(&mut self, address: u64, bytes: u64) -> bool {
-        self.external.unregister(address, bytes)
+        self.external.unregister(address, bytes) || self.limited.unregister(address, bytes)
+    }
+
+    /// Registers memory that not every task may use. It shares bytes with no other, whatever addresses others have.
+    pub fn register_limited(&mut self, address: u64, bytes: u64, terms: Terms) -> BufferId {
+        self.limited.register(address, bytes, terms)
     }
 
     /// Ends the run with code 9 and a text of the user's.

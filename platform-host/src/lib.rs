@@ -10,6 +10,7 @@ mod in_frames;
 pub mod library;
 pub mod mailbox;
 pub mod memory;
+pub mod own;
 mod platform;
 pub mod process;
 pub mod shared;

@@ -1,5 +1,6 @@
 //! The runtime's side of shared buffers: heaps and user buffers, each a file of its own, found by address when a frame is written.
 
+use crate::own::Unshared;
 use crate::process::Command;
 use crate::shared::SharedMemory;
 use crate::wire::Locate;
@@ -62,6 +63,8 @@ pub trait Sharers: Send + Sync {
 pub struct HostMemory {
     buffers: RwLock<BTreeMap<u64, Arc<SharedBuffer>>>,
     sharers: OnceLock<Weak<dyn Sharers>>,
+    /// What is not shared, and has addresses all the same.
+    pub unshared: Unshared,
 }
 
 impl fmt::Debug for HostMemory {
@@ -120,19 +123,21 @@ impl HostMemory {
 
     /// Runs `body` with the table held for reading, so that a frame's tensors are found with one lock.
     pub fn with_table<R>(&self, body: impl FnOnce(&Table<'_>) -> R) -> R {
-        body(&Table(&self.buffers.read().expect(POISON)))
+        body(&Table(&self.buffers.read().expect(POISON), &self.unshared))
     }
 }
 
 /// The table of buffers while it is held for reading.
 #[derive(Debug)]
-pub struct Table<'a>(&'a BTreeMap<u64, Arc<SharedBuffer>>);
+pub struct Table<'a>(&'a BTreeMap<u64, Arc<SharedBuffer>>, &'a Unshared);
 
 impl Locate for Table<'_> {
     fn locate(&self, address: u64) -> Option<(u64, u64)> {
-        let (&start, buffer) = self.0.range(..=address).next_back()?;
-        let offset = address - start;
-        (offset <= buffer.memory.bytes() as u64).then_some((buffer.id, offset))
+        let shared = self.0.range(..=address).next_back().and_then(|(&start, buffer)| {
+            let offset = address - start;
+            (offset <= buffer.memory.bytes() as u64).then_some((buffer.id, offset))
+        });
+        shared.or_else(|| self.1.locate(address))
     }
 }
 
@@ -149,8 +154,9 @@ impl DeviceMemory for HostMemory {
 
     unsafe fn free(&self, address: u64) {
         let removed = self.buffers.write().expect(POISON).remove(&address);
+        let removed = removed.map(|buffer| buffer.id).or_else(|| self.unshared.remove(address));
         if let (Some(buffer), Some(sharers)) = (removed, self.sharers()) {
-            sharers.released(buffer.id);
+            sharers.released(buffer);
         }
     }
 

@@ -4,9 +4,19 @@
 
 const FACTOR: u64 = 0xd6e8_feb8_6659_fd93;
 
+#[cfg(test)]
+thread_local! {
+    /// Whether everything hashes alike on this thread, so that a test sees what is left to comparing.
+    pub(super) static CONSTANT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 /// Adds a word to a hash.
 #[inline]
 pub(super) fn fold(hash: u64, word: u64) -> u64 {
+    #[cfg(test)]
+    if CONSTANT.get() {
+        return 0;
+    }
     let product = u128::from(hash.rotate_left(29) ^ word) * u128::from(FACTOR);
     (product >> 64) as u64 ^ product as u64
 }

@@ -1,6 +1,7 @@
 //! Whether a task can be run at all. Nothing is changed; what is worked out on the way is kept in a [`Plan`].
 
 use crate::Orchestrator;
+use crate::index::Access;
 use prewire_runtime_core::arguments::ENTRIES_PER_UNIT;
 use prewire_runtime_core::chip::CoreKind;
 use prewire_runtime_core::error::{Fatal, Refusal};
@@ -310,13 +311,22 @@ impl Orchestrator {
     #[cold]
     pub(crate) fn unusable(&self, argument: usize, tensor: &Tensor) -> Refusal {
         if tensor.scope() == Tensor::NO_SCOPE {
-            if !tensor.buffer().is_external() || !self.external.has(tensor) {
+            if !tensor.buffer().is_external() || !self.external.has(tensor) && self.limited.terms(tensor).is_none() {
                 return Refusal::ForeignMemory { argument };
             }
         } else if !self.scopes.is_open(tensor.scope()) {
             return Refusal::ScopeClosed { argument, owner: tensor.owner() };
         }
         Refusal::UnknownDataType { argument, data_type: tensor.data_type(), chip: self.chip.name }
+    }
+
+    /// The same where the memory may be one that only some tasks may use.
+    #[cold]
+    pub(crate) fn not_allowed(&self, argument: usize, tensor: &Tensor, plan: &Plan, access: Option<Access>) -> Refusal {
+        match self.limited.terms(tensor) {
+            Some(terms) if !terms.allow(plan, access) => terms.refusal(argument, plan, access, &self.chip),
+            _ => self.unusable(argument, tensor),
+        }
     }
 
     /// Whether the chip's kernels know the element type.

@@ -17,6 +17,7 @@ impl Unfit {
             Refusal::Tensor { argument, .. }
             | Refusal::ScopeClosed { argument, .. }
             | Refusal::ForeignMemory { argument }
+            | Refusal::Memory { argument, .. }
             | Refusal::UnknownDataType { argument, .. } => *argument -= first,
             _ => {}
         }

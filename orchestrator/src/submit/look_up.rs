@@ -9,12 +9,13 @@ use crate::index::{Access, Findings, Found, Hazard, Hazards, Index};
 use crate::log::{EdgeOrigin, LoggedEdge};
 use crate::rings::Rings;
 use crate::scopes::Scopes;
+use crate::terms::Limited;
 use prewire_runtime_core::edge::EdgeFlags;
 use prewire_runtime_core::error::Refusal;
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::{SlotIndex, TaskId};
 use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, TaskFlags};
-use prewire_runtime_core::task::{Argument, Dependency, Member, Task};
+use prewire_runtime_core::task::{Argument, Dependency, Member, Placement, Task};
 use prewire_runtime_core::tensor::Tensor;
 
 const KEPT: EdgeFlags = EdgeFlags::WAIT.union(EdgeFlags::RETAIN);
@@ -30,6 +31,7 @@ pub(crate) struct Parties<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Validity<'a> {
     pub(crate) external: &'a External,
+    limited: &'a Limited,
     scopes: &'a Scopes,
     known_types: u32,
 }
@@ -44,6 +46,13 @@ impl Validity<'_> {
             self.scopes.is_open(tensor.scope())
         };
         alive && self.known_types >> tensor.data_type().index() & 1 != 0
+    }
+
+    /// Whether the tensor is memory that is not for every task, but may be used so by one that is planned so.
+    #[cold]
+    fn is_allowed(&self, tensor: &Tensor, plan: &Plan, access: Option<Access>) -> bool {
+        let known = self.known_types >> tensor.data_type().index() & 1 != 0;
+        known && self.limited.terms(tensor).is_some_and(|terms| terms.allow(plan, access))
     }
 }
 
@@ -155,7 +164,7 @@ impl Orchestrator {
         }
         let outputs = match task.members_named() {
             None => self.examine_arguments(task.tensors_named(), 0, plan)?,
-            Some(members) => self.examine_members(members, plan)?,
+            Some(members) => self.examine_members(task, members, plan)?,
         };
         if plan.flags.has(TaskFlags::PREDICATE) {
             self.look_up_operand(task);
@@ -171,10 +180,24 @@ impl Orchestrator {
 
     /// Finds the producers of all members of a group. True if any member is to have outputs.
     #[cold]
-    fn examine_members(&mut self, members: &[Member<'_>], plan: &mut Plan) -> Result<bool, Box<Unfit>> {
+    fn examine_members(
+        &mut self,
+        task: &Task<'_>,
+        members: &[Member<'_>],
+        plan: &mut Plan,
+    ) -> Result<bool, Box<Unfit>> {
         let (mut first, mut outputs) = (0, false);
+        let cores = if let Placement::Cores(cores) = task.placed() { cores } else { &[] };
+        let of_all = (plan.flags, plan.core);
+        let of_one = TaskFlags(plan.flags.0 & !TaskFlags::DIRECTORY.0);
         for (number, member) in members.iter().enumerate() {
-            match self.examine_arguments(member.tensors_named(), first, plan) {
+            // What memory a member may use depends on the core that is its own.
+            if let Some(&core) = cores.get(number) {
+                (plan.flags, plan.core) = (of_one, core);
+            }
+            let examined = self.examine_arguments(member.tensors_named(), first, plan);
+            (plan.flags, plan.core) = of_all;
+            match examined {
                 Ok(has_outputs) => outputs |= has_outputs,
                 Err(unfit) => return Err(unfit.of_member(number, first)),
             }
@@ -209,8 +232,8 @@ impl Orchestrator {
                     continue;
                 }
             };
-            if !validity.is_usable(tensor) {
-                return Err(self.unusable(number, tensor).into());
+            if !validity.is_usable(tensor) && !validity.is_allowed(tensor, plan, access) {
+                return Err(self.not_allowed(number, tensor, plan, access).into());
             }
             if manual {
                 producers.keep(tensor);
@@ -283,7 +306,12 @@ impl Orchestrator {
             creators: &self.creators,
             log,
         };
-        let validity = Validity { external: &self.external, scopes: &self.scopes, known_types: self.known_types };
+        let validity = Validity {
+            external: &self.external,
+            limited: &self.limited,
+            scopes: &self.scopes,
+            known_types: self.known_types,
+        };
         Parties { index: &mut self.index, producers, validity }
     }
 

@@ -153,6 +153,8 @@ pub struct CrewConfig {
     pub waiting: WaitingPolicy,
     /// The library symbols that were registered before the start, for workers that are not born with them.
     pub symbols: Vec<crate::process::Command>,
+    /// Ordinary memory that workers have as of their fork.
+    pub inherited: Arc<[crate::own::Inherited]>,
 }
 
 /// The workers of one runtime.

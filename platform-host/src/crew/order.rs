@@ -147,6 +147,24 @@ impl Crew {
         self.tell_all(&[worker], &Command::Status, &[], timeout).pop().expect("one outcome for one worker")
     }
 
+    /// Has a worker process make memory of its own; the number of its address there.
+    ///
+    /// # Errors
+    /// If it is a thread, cannot have the memory, does not answer in time, or has ended.
+    pub fn allocate_on(&self, lane: usize, buffer: u64, bytes: u64, near: u64) -> Result<u64, CommandError> {
+        let command = Command::Allocate { buffer, bytes, near };
+        let refused = |reason: &str| CommandError::Refused {
+            worker: self.lanes[lane].name.clone(),
+            command: command.name(),
+            reason: reason.to_owned(),
+        };
+        let worker = self.lanes[lane].latest().filter(|worker| worker.wires.is_some());
+        let worker = worker.ok_or_else(|| refused("a thread has no memory of its own"))?;
+        let said = self.tell_all(&[worker], &command, &[], self.config.command_timeout).pop();
+        let said = said.expect("one outcome for one worker")?;
+        said.parse().map_err(|_| refused("it answered with no address"))
+    }
+
     /// Has every worker load a symbol under this number, now and in later lives; an outcome for each process, by its place.
     pub fn register(&self, command: &Command) -> Vec<(usize, Result<String, CommandError>)> {
         self.announce(|roster| roster.registrations.push(command.clone()), command, &[])

@@ -62,7 +62,7 @@ struct OwnBuffers(Arc<HostMemory>);
 
 impl Buffers for OwnBuffers {
     fn find(&self, buffer: u64) -> Option<(u64, u64)> {
-        let buffer = self.0.by_id(buffer)?;
+        let Some(buffer) = self.0.by_id(buffer) else { return self.0.unshared.find(buffer) };
         Some((buffer.address(), buffer.memory.bytes() as u64))
     }
 
@@ -107,6 +107,7 @@ impl Crew {
                         callables: callables.clone(),
                         initialise: plan.initialise.clone(),
                         waiting: config.waiting,
+                        inherited: config.inherited.clone(),
                     },
                     name,
                     current: RwLock::new(None),

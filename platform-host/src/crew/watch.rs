@@ -162,7 +162,8 @@ impl Crew {
         let mut condemn = None;
         match WorkerReport::decode(&message) {
             Some(WorkerReport::Ready { version, layout }) => {
-                if (version, layout) == (VERSION.into(), LAYOUT_HASH) {
+                let is_known = (version, layout) == (VERSION.into(), LAYOUT_HASH);
+                if is_known || cfg!(prewire_mutation = "any_version") {
                     facts.stage = Stage::Ready;
                 } else {
                     let reason = format!(

@@ -6,6 +6,7 @@ use super::message::{Command, WorkerReport};
 use crate::board::BoardMemory;
 use crate::library;
 use crate::memory::SharedBuffer;
+use crate::own::{Inherited, OwnMemory};
 use crate::shared::SharedMemory;
 use crate::wire::{LAYOUT_HASH, VERSION};
 use crate::worker::{Buffers, Callables, Worker};
@@ -39,6 +40,8 @@ pub(crate) struct WorkerRecipe {
     pub(crate) callables: Callables,
     pub(crate) initialise: Option<Initialise>,
     pub(crate) waiting: WaitingPolicy,
+    /// What a copy of the runtime's process has.
+    pub(crate) inherited: Arc<[Inherited]>,
 }
 
 impl std::fmt::Debug for WorkerRecipe {
@@ -48,21 +51,36 @@ impl std::fmt::Debug for WorkerRecipe {
 }
 
 /// The buffers that a worker process has mapped.
-#[derive(Debug, Default)]
-struct Imported(RwLock<BTreeMap<u64, Arc<SharedBuffer>>>);
+#[derive(Debug)]
+struct Imported {
+    shared: RwLock<BTreeMap<u64, Arc<SharedBuffer>>>,
+    own: RwLock<BTreeMap<u64, OwnMemory>>,
+    inherited: Arc<[Inherited]>,
+}
 
 const POISON: &str = "no code panics while it holds a worker's table";
 
 impl Buffers for Imported {
     fn find(&self, buffer: u64) -> Option<(u64, u64)> {
-        let table = self.0.read().expect(POISON);
-        table.get(&buffer).map(|buffer| (buffer.address(), buffer.memory.bytes() as u64))
+        let table = self.shared.read().expect(POISON);
+        let shared = table.get(&buffer).map(|buffer| (buffer.address(), buffer.memory.bytes() as u64));
+        drop(table);
+        shared.or_else(|| self.find_unshared(buffer))
     }
 
     fn around(&self, address: u64) -> Option<Arc<SharedBuffer>> {
-        let table = self.0.read().expect(POISON);
+        let table = self.shared.read().expect(POISON);
         // Where one buffer ends another may begin.
         table.values().filter(|buffer| buffer.reaches(address)).max_by_key(|buffer| buffer.address()).cloned()
+    }
+}
+
+impl Imported {
+    #[cold]
+    fn find_unshared(&self, buffer: u64) -> Option<(u64, u64)> {
+        let inherited = self.inherited.iter().find(|known| known.buffer == buffer);
+        let own = || self.own.read().expect(POISON).get(&buffer).map(OwnMemory::place);
+        inherited.map(|known| (known.address, known.bytes)).or_else(own)
     }
 }
 
@@ -83,7 +101,8 @@ pub(crate) fn run_worker(recipe: &WorkerRecipe, parts: ProcessParts, parent: Own
         }
     };
     let control = Arc::new(control);
-    let imported = Arc::new(Imported::default());
+    let imported = Imported { shared: RwLock::default(), own: RwLock::default(), inherited: recipe.inherited.clone() };
+    let imported = Arc::new(imported);
     let attendant =
         Attendant { control: control.clone(), parent, imported: imported.clone(), callables: recipe.callables.clone() };
     let started = std::thread::Builder::new().name("control".to_owned()).spawn(move || attendant.serve());
@@ -166,10 +185,12 @@ impl Attendant {
                 let fd = descriptors.into_iter().next().ok_or("no descriptor came with the buffer")?;
                 let bytes = usize::try_from(bytes).map_err(|error| error.to_string())?;
                 let memory = SharedMemory::map(fd, bytes).map_err(|error| error.to_string())?;
-                self.imported.0.write().expect(POISON).insert(buffer, Arc::new(SharedBuffer { id: buffer, memory }));
+                let shared = Arc::new(SharedBuffer { id: buffer, memory });
+                self.imported.shared.write().expect(POISON).insert(buffer, shared);
             }
             Command::Release { buffer } => {
-                self.imported.0.write().expect(POISON).remove(&buffer);
+                self.imported.shared.write().expect(POISON).remove(&buffer);
+                self.imported.own.write().expect(POISON).remove(&buffer);
             }
             Command::Register { callable, name, library, symbol, digest } => {
                 // SAFETY: whoever registered the symbol vouched for it, in every worker that it is sent to.
@@ -181,8 +202,15 @@ impl Attendant {
             Command::Unregister { callable } => {
                 self.callables.write().unwrap_or_else(|poisoned| poisoned.into_inner()).unregister(KernelId(callable));
             }
+            Command::Allocate { buffer, bytes, near } => {
+                let bytes = usize::try_from(bytes).map_err(|error| error.to_string())?;
+                let memory = OwnMemory::map(near, bytes).map_err(|error| error.to_string())?;
+                let (address, _) = memory.place();
+                self.imported.own.write().expect(POISON).insert(buffer, memory);
+                return Ok(address.to_string());
+            }
             Command::Status => {
-                let buffers = self.imported.0.read().expect(POISON).len();
+                let buffers = self.imported.shared.read().expect(POISON).len();
                 return Ok(format!("{buffers} buffers"));
             }
         }

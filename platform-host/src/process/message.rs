@@ -80,6 +80,15 @@ pub enum Command {
     },
     /// Say what is going on.
     Status,
+    /// Make memory of the worker's own; the answer is the number of its address there.
+    Allocate {
+        /// The buffer that it is.
+        buffer: u64,
+        /// Its size.
+        bytes: u64,
+        /// Where it is to be, if that is free.
+        near: u64,
+    },
 }
 
 impl Command {
@@ -96,6 +105,7 @@ impl Command {
             }
             Command::Unregister { callable } => writer(4).number((*callable).into()).done(),
             Command::Status => writer(5).done(),
+            Command::Allocate { buffer, bytes, near } => writer(6).number(*buffer).number(*bytes).number(*near).done(),
         }
     }
 
@@ -115,6 +125,7 @@ impl Command {
             },
             4 => Command::Unregister { callable: callable(reader.number()?)? },
             5 => Command::Status,
+            6 => Command::Allocate { buffer: reader.number()?, bytes: reader.number()?, near: reader.number()? },
             _ => return None,
         };
         Some((sequence, command))
@@ -128,6 +139,7 @@ impl Command {
             Command::Register { .. } => "register a library symbol",
             Command::Unregister { .. } => "unregister a callable",
             Command::Status => "say its status",
+            Command::Allocate { .. } => "make memory of its own",
         }
     }
 }
@@ -314,6 +326,7 @@ mod tests {
             register,
             Command::Unregister { callable: 4 },
             Command::Status,
+            Command::Allocate { buffer: 6, bytes: 7, near: 8 },
         ];
         for command in commands {
             let message = command.encode(5);

@@ -17,6 +17,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 
 /// A program whose main function is [`serve_spawned`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +99,7 @@ pub fn serve_spawned() -> Result<i32, String> {
         callables: Callables::default(),
         initialise: None,
         waiting: WaitingPolicy { spins: greeting.patience[0], yields: greeting.patience[1] },
+        inherited: Arc::default(),
     };
     Ok(run_worker(&recipe, ProcessParts { mailbox, board, control: channel, life }, parent))
 }

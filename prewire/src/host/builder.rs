@@ -8,6 +8,7 @@ use super::runtime::HostRuntime;
 use crate::runtime::{Builder, Runtime};
 use prewire_platform_host::crew::{CancelToken, CrewConfig, Origin, WorkerPlan, worker_name};
 use prewire_platform_host::library;
+use prewire_platform_host::own::Inherited;
 use prewire_platform_host::process::{Command, Initialise, Program};
 use prewire_runtime_core::chip::{ChipSpec, CoreKind, MissingCores};
 use prewire_runtime_core::id::CoreId;
@@ -42,6 +43,8 @@ pub struct HostBuilder {
     /// The library symbols among the callables, as workers are told of them that are not born with them.
     pub(super) symbols: Vec<Command>,
     issuer: Issuer,
+    /// Ordinary memory that was declared.
+    pub(super) inherited: Vec<Inherited>,
     engine: Builder,
     startup_timeout: Duration,
     command_timeout: Duration,
@@ -74,6 +77,7 @@ impl Default for HostBuilder {
             callables: KernelSet::default(),
             symbols: Vec::new(),
             issuer: Issuer::new(),
+            inherited: Vec::new(),
             engine: Runtime::builder(),
             startup_timeout: Duration::from_secs(300),
             command_timeout: Duration::from_secs(30),
@@ -263,6 +267,7 @@ impl HostBuilder {
             command_timeout: self.command_timeout,
             waiting,
             symbols: self.symbols,
+            inherited: self.inherited.into(),
         };
         let engine = self.engine.chip(chip).threads(2).stand_in().watchdog(NO_BUDGET).waiting(waiting);
         let callables = Callables { set: self.callables, issuer: self.issuer };

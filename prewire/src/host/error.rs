@@ -56,6 +56,14 @@ pub enum HostError {
         "callable {name} is a function of this program, which {worker} does not have, being a program of its own; make it a library symbol"
     )]
     NotASymbol { name: String, worker: String },
+    #[error(
+        "{bytes} bytes at {address:#x} must be declared before start, with HostBuilder::inherit; use HostRuntime::buffer_from for memory that workers are to have now"
+    )]
+    TooLateToInherit { address: u64, bytes: u64 },
+    #[error(
+        "{bytes} bytes at {address:#x} were declared for another runtime; declare them with HostBuilder::inherit before start"
+    )]
+    NotInherited { address: u64, bytes: u64 },
     #[error("callable {callable} needs a {kind} worker, and there is none")]
     NoWorkerFor { callable: String, kind: &'static str },
     #[error(transparent)]

@@ -10,6 +10,7 @@ use prewire_platform_host::HostPlatform;
 use prewire_platform_host::board::BoardMemory;
 use prewire_platform_host::crew::{CancelToken, Crew, CrewConfig, Stage};
 use prewire_platform_host::memory::HostMemory;
+use prewire_platform_host::own::Inherited;
 use prewire_runtime_core::chip::CoreKind;
 use prewire_runtime_core::error::SubmitError;
 use prewire_runtime_core::id::CoreId;
@@ -49,6 +50,8 @@ pub struct HostRuntime {
     pub(super) registry: Registry,
     /// How long a close waits for tasks before it kills their workers, if it may.
     pub(super) kill_at_close: Option<Duration>,
+    /// Ordinary memory that workers have as of the start.
+    pub(super) inherited: Arc<[Inherited]>,
 }
 
 impl HostRuntime {
@@ -71,6 +74,8 @@ impl HostRuntime {
         let workers = [count(CoreKind::Cube), count(CoreKind::Vector)];
         let board = BoardMemory::create()?;
         let memory = Arc::new(HostMemory::default());
+        let inherited = config.inherited.clone();
+        memory.unshared.inherit(&inherited);
         let shared = Arc::new(RwLock::new(callables.set.clone()));
         let doorbell: Arc<dyn Doorbell> = Arc::new(board.clone());
         let chip = plan.chip().clone();
@@ -94,6 +99,7 @@ impl HostRuntime {
             workers,
             registry: Registry::new(callables.issuer, shared),
             kill_at_close: None,
+            inherited,
         })
     }
 

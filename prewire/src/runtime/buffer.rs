@@ -2,6 +2,7 @@
 
 use super::lifecycle::Runtime;
 use super::shared::Shared;
+use prewire_orchestrator::Terms;
 use prewire_runtime_core::id::BufferId;
 use prewire_runtime_core::kernel::Element;
 use prewire_runtime_core::memory::OutOfMemory;
@@ -141,6 +142,12 @@ impl Runtime {
                 return Err(BufferError::Named { bytes: buffer.bytes, address: buffer.address, runs });
             }
         }
+    }
+
+    /// Memory that not every task may use, as a buffer: its bytes are not reached through the runtime.
+    pub(crate) fn buffer_on_terms(&mut self, address: u64, bytes: u64, terms: Terms) -> Buffer {
+        let id = self.with_orchestrator(|orchestrator| orchestrator.register_limited(address, bytes.max(1), terms));
+        Buffer { shared: self.shared().clone(), address, bytes, id, released: AtomicBool::new(false) }
     }
 
     /// A buffer that holds a copy of `values`.

@@ -21,6 +21,7 @@ mod kills;
 mod lending;
 mod mailbox;
 mod mixing;
+mod own;
 mod programs;
 mod refusals;
 mod registration;

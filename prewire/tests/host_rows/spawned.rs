@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The program that is a worker and nothing else.
-const WORKER: &str = env!("CARGO_BIN_EXE_prewire-worker");
+pub(crate) const WORKER: &str = env!("CARGO_BIN_EXE_prewire-worker");
 
 /// Compiles C into a file of its own.
 fn compile(name: &str, source: &str, options: &[&str]) -> PathBuf {
@@ -24,7 +24,7 @@ fn compile(name: &str, source: &str, options: &[&str]) -> PathBuf {
 }
 
 /// Functions that say where their tensors lie, add, and double.
-fn library() -> PathBuf {
+pub(crate) fn library() -> PathBuf {
     let source = r#"
 #include <stddef.h>
 #include <stdint.h>

@@ -23,6 +23,8 @@ pub enum Refusal {
     ScopeClosed { argument: usize, owner: TaskId },
     #[error("invalid arguments (code 5): argument {argument} is no memory of this runtime, or has been released")]
     ForeignMemory { argument: usize },
+    #[error("invalid arguments (code 5): argument {argument} {problem}")]
+    Memory { argument: usize, problem: String },
     #[error(
         "invalid arguments (code 5): element type {data_type:?} of argument {argument} is unknown to the chip {chip}"
     )]

@@ -1,5 +1,6 @@
 //! The index against models of it.
 
+mod collisions;
 mod cost;
 mod programs;
 mod room;
