@@ -59,7 +59,8 @@ impl Orchestrator {
         let (tail, first_of_run) = (ring.tail(), ring.first_of_run());
         let place = self.graph.slots.get(slot);
         let any_later = || (tail..ring.head()).any(|later| self.graph.slots.get(ring.slot_of(later)).is_free());
-        if !place.is_free() && !(cfg!(prewire_mutation = "reclaimed_past_the_oldest") && any_later()) {
+        let is_free = place.is_free() || cfg!(prewire_mutation = "reclaimed_past_the_oldest") && any_later();
+        if !is_free {
             if self.spans.is_empty() || !self.is_gone(RingIndex(number as u8), false, tail) {
                 return false;
             }
