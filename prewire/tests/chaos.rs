@@ -12,3 +12,13 @@ fn a_short_storm_loses_nothing() {
     let tally = chaos::storm(Duration::from_secs(4), 11).unwrap_or_else(|error| panic!("{error}"));
     assert!(tally.right > 0 && tally.kills > 0, "{tally:?}");
 }
+
+/// The same for a minute.
+///
+/// Claims HOST-107.
+#[test]
+#[ignore = "it takes a minute: `cargo xtask verify` runs it"]
+fn a_minute_of_storm_loses_nothing() {
+    let tally = chaos::storm(Duration::from_secs(60), 107).unwrap_or_else(|error| panic!("{error}"));
+    assert!(tally.right > 0 && tally.failed > 0 && tally.kills > 100, "{tally:?}");
+}

@@ -19,7 +19,8 @@ use crate::workspace::{self, Workspace};
 
 pub(crate) const USAGE: &str = "\
 Counts the rows of the conformance tables that a passing test claims, area by area.
-A test claims a row by naming its id in its doc comment or its name. What counts is the last full run (`cargo xtask test`).
+A test claims a row by naming its id in its doc comment or its name. What counts is the last full run (`cargo xtask test`), and that of the long tests, if
+`cargo xtask verify` has run them.
 An id that no table has fails the command.
 
     --tables DIR     the folder with the *.tsv   [default: ../shared/conformance]
@@ -88,7 +89,11 @@ fn read_results(options: &Options, workspace: &Workspace) -> Result<Results> {
     if !path.is_file() {
         bail!("there is no run of the tests at {}; `cargo xtask test` makes one", path.display());
     }
-    let results = Results::read(&path)?;
+    let mut results = Results::read(&path)?;
+    let long = workspace.target().join("nextest/long/junit.xml");
+    if options.results.is_none() && long.is_file() {
+        results.extend(Results::read(&long)?);
+    }
     let passed = results.ran.iter().filter(|ran| ran.passed).count();
     say!("{passed} of {} tests passed in {}", results.ran.len(), path.display());
     Ok(results)

@@ -49,6 +49,12 @@ impl Results {
         Ok(Self { ran, written: None })
     }
 
+    /// Adds another run's.
+    pub(crate) fn extend(&mut self, other: Results) {
+        self.ran.extend(other.ran);
+        self.written = self.written.zip(other.written).map(|(one, other)| one.min(other));
+    }
+
     /// Of these paths, the first whose file is newer than the run, if the time of the run is known.
     pub(crate) fn first_newer(&self, paths: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
         let written = self.written?;
@@ -81,6 +87,15 @@ mod tests {
             short,
             [("core::ring", "pushes", true), ("core::ring", "deep::pops", false), ("core", "late", false)]
         );
+    }
+
+    #[test]
+    fn two_runs_count_as_one_that_is_as_old_as_the_older() {
+        let at = |seconds| Some(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds));
+        let run = |name: &str| vec![Ran { suite: "core".into(), name: name.into(), passed: true }];
+        let mut results = Results { ran: run("short"), written: at(7) };
+        results.extend(Results { ran: run("long"), written: at(5) });
+        assert_eq!((results.ran.len(), results.written), (2, at(5)));
     }
 
     #[test]
