@@ -11,7 +11,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// How long the end of a process waits for the launcher's word on how it ended.
+/// How long the end of a process waits for the launcher's word on how it ended: it comes at once, unless the machine has no time. Where there is no launcher any more
+/// nobody waits.
+const LAUNCHER_GRACE: Duration = Duration::from_secs(5);
+/// How long a spawned process may go on behind the end of the pipe that shows that it lives.
 const STATUS_GRACE: Duration = Duration::from_millis(500);
 
 impl Crew {
@@ -227,7 +230,7 @@ impl Crew {
             let Some(quiet) = facts.quiet else { return };
             let exit = match facts.exit {
                 Some(exit) => exit,
-                None if launcher_open && quiet.elapsed() < STATUS_GRACE => return,
+                None if launcher_open && quiet.elapsed() < LAUNCHER_GRACE => return,
                 None => Exit::Unknown,
             };
             let pid = facts.pid.map_or_else(|| "pid unknown".to_owned(), |pid| format!("pid {pid}"));
