@@ -210,9 +210,9 @@ fn a_worker_of_another_build_is_rejected_before_it_is_given_anything() {
         let builder = HostRuntime::builder().subs(1).spawn(CoreKind::Vector, &program);
         let error = builder.start().expect_err("it means something else by a frame").to_string();
         assert!(error.contains("sub worker 0"), "{error}");
-        for [version, layout] in [ours, theirs] {
-            assert!(error.contains(&format!("{version}")) && error.contains(&format!("{layout:016x}")), "{error}");
-        }
+        let [its, ours] = [theirs, ours].map(|[version, layout]| (version, format!("{layout:016x}")));
+        assert!(error.contains(&format!("built for protocol version {} and layout {}", its.0, its.1)), "{error}");
+        assert!(error.contains(&format!("the runtime for {} and {}", ours.0, ours.1)), "{error}");
         assert_eq!(running(&program), 0, "it was ended");
     }
 
