@@ -1,10 +1,11 @@
 //! Telling workers things: one, or all at the same time.
 
-use super::incarnation::{Incarnation, Stage};
+use super::incarnation::{Facts, Incarnation, Stage};
 use super::{Crew, POISON};
 use crate::memory::{SharedBuffer, Sharers};
 use crate::process::Command;
 use rustix::fd::BorrowedFd;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -26,8 +27,7 @@ impl Incarnation {
     pub(super) fn send(&self, command: &Command, descriptors: &[BorrowedFd<'_>], awaited: bool) -> Option<u64> {
         let wires = self.wires.as_ref()?;
         let mut facts = self.facts.lock().expect(POISON);
-        // One that was given up is told nothing any more.
-        if matches!(facts.stage, Stage::Dead(_)) || facts.condemned.is_some() {
+        if facts.is_given_up() {
             return None;
         }
         facts.next_sequence += 1;
@@ -36,15 +36,26 @@ impl Incarnation {
             facts.unawaited.push(sequence);
         }
         // Sent under the lock, so that commands arrive in the order of their numbers.
-        wires.control.send(&command.encode(sequence), descriptors).ok().map(|()| sequence)
+        let sent = wires.control.send(&command.encode(sequence), descriptors);
+        drop(facts);
+        self.is_sent(sent).then_some(sequence)
     }
 
     /// Tells what is answered only if it is refused, which ends the worker: of any number of such commands no answers pile up.
     pub(super) fn tell(&self, command: &Command, descriptors: &[BorrowedFd<'_>]) {
-        if let Some(wires) = &self.wires {
-            // One that is gone needs to know nothing.
-            let _sent = wires.control.send(&command.encode(Command::UNANSWERED), descriptors);
+        if let Some(wires) = &self.wires
+            && !self.facts.lock().expect(POISON).is_given_up()
+        {
+            self.is_sent(wires.control.send(&command.encode(Command::UNANSWERED), descriptors));
         }
+    }
+
+    /// Whether a message has gone out. A worker that takes nothing in for as long as a command may take is ended; one that is gone needs to know nothing.
+    fn is_sent(&self, sent: io::Result<()>) -> bool {
+        if sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            self.kill("it took in no more of what it was told within the time of a command");
+        }
+        sent.is_ok()
     }
 
     /// The answer to a command, once there is one, or how the worker ended.
@@ -57,6 +68,13 @@ impl Incarnation {
             Stage::Dead(death) => Some(Err(Answer::Died(death.clone()))),
             _ => None,
         }
+    }
+}
+
+impl Facts {
+    /// Whether it is told nothing any more.
+    fn is_given_up(&self) -> bool {
+        matches!(self.stage, Stage::Dead(_)) || self.condemned.is_some()
     }
 }
 
@@ -180,7 +198,7 @@ impl Crew {
         let mut roster = self.roster.lock().expect(POISON);
         roster.forget(callable);
         for worker in &roster.living {
-            worker.send(&Command::Unregister { callable }, &[], false);
+            worker.tell(&Command::Unregister { callable }, &[]);
         }
     }
 }
@@ -225,7 +243,7 @@ impl Sharers for Crew {
         roster.buffers.retain(|known| known.id != buffer);
         for worker in &roster.living {
             // Nobody waits: the number is never used again, so it does not matter when the worker lets go.
-            worker.send(&Command::Release { buffer }, &[], false);
+            worker.tell(&Command::Release { buffer }, &[]);
         }
     }
 }

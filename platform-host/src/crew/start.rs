@@ -218,6 +218,7 @@ impl Crew {
     fn embody_process(&self, number: u64, lane: usize, mailbox: Arc<SharedMemory>) -> io::Result<Arc<Incarnation>> {
         let alone = uncopied();
         let (ours, theirs) = Channel::pair()?;
+        ours.set_patience(self.config.command_timeout)?;
         let (life, held) = pipe_with(PipeFlags::CLOEXEC)?;
         let (shared, board) = (mailbox.fd().try_clone_to_owned()?, self.board.memory().fd().try_clone_to_owned()?);
         let worker = Arc::new(Incarnation::new(number, lane, mailbox, Some(Wires { control: ours, life })));

@@ -1,12 +1,14 @@
 //! A channel between two processes: whole messages, with descriptors.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 /// The longest message.
 const MESSAGE_BYTES: usize = 32 * 1024;
@@ -46,10 +48,20 @@ impl Channel {
         let _shut = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
     }
 
+    /// A send whose message nobody makes room for fails after this.
+    ///
+    /// # Errors
+    /// If the system does not know of it.
+    pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        // No patience would be any.
+        let patience = patience.max(Duration::from_millis(1));
+        Ok(set_socket_timeout(&self.0, Timeout::Send, Some(patience))?)
+    }
+
     /// Sends a message whole.
     ///
     /// # Errors
-    /// If the other end is gone.
+    /// If the other end is gone, or nobody reads there for longer than this end has patience.
     pub fn send(&self, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);

@@ -172,6 +172,20 @@ fn a_command_that_is_not_answered_ends_its_worker_in_time() {
     }
 }
 
+/// What nobody waits for has an end as well: a worker that takes nothing in is given up, and does not hold up who tells it.
+#[test]
+fn a_worker_that_takes_nothing_in_holds_nobody_up() {
+    let (mut host, _) = host(impatient(), vec![counts()]);
+    // More than a channel has room for.
+    let many: Vec<_> = (0..3000).map(|_| host.buffer(8).expect("a buffer")).collect();
+    let pid = pids(&host)[0];
+    stop(pid);
+    drop(many);
+    wait_until("the replacement", || host.workers()[0].death.is_none() && pids(&host)[0] != pid);
+    host.query(CoreKind::Vector, 0).expect("the replacement answers");
+    host.close().expect("an orderly end");
+}
+
 fn is_zombie(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z"))
 }

@@ -281,7 +281,7 @@ fn a_replacement_learns_of_everything_that_there_is() {
     for builder in [spawned_subs(1), HostRuntime::builder().subs(1)] {
         let (mut host, ids) = host(builder.restarts(1), vec![symbol("doubles", &library(), "doubles")]);
         let late = host.register(symbol("late", &library(), "doubles")).expect("it loads");
-        let many: Vec<_> = (0..1500).map(|_| host.buffer(8).expect("a buffer")).collect();
+        let many: Vec<_> = (0..600).map(|_| host.buffer(8).expect("a buffer")).collect();
         let pid = host.workers()[0].pid.expect("a process");
         let process = rustix::process::Pid::from_raw(pid).expect("a number");
         rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("it is there");
