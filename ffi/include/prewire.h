@@ -1095,7 +1095,7 @@ typedef struct prewire_config {
      */
     uint32_t clusters;
     /**
-     * Threads of a run, one orchestrator and the rest schedulers; 0 takes the chip's default.
+     * Threads of a run, one orchestrator and the rest schedulers; 0 takes the chip's default, or the number of processors if that is less.
      */
     uint32_t threads;
     /**

@@ -69,7 +69,7 @@ pub struct prewire_config {
     pub seed: u64,
     /// Clusters of the chip to use; 0 takes all.
     pub clusters: u32,
-    /// Threads of a run, one orchestrator and the rest schedulers; 0 takes the chip's default.
+    /// Threads of a run, one orchestrator and the rest schedulers; 0 takes the chip's default, or the number of processors if that is less.
     pub threads: u32,
     /// `PREWIRE_RECORD_TRACE` and the flags beside it, joined by `|`.
     pub flags: u32,

@@ -3,7 +3,8 @@
 use super::error::HostError;
 use super::runtime::HostRuntime;
 use crate::runtime::Unsettled;
-use std::time::{Duration, Instant};
+use prewire_runtime_core::sync::Instant;
+use std::time::Duration;
 
 /// How long workers that have nothing to do may take to end before they are killed.
 const WORKERS_END: Duration = Duration::from_secs(10);

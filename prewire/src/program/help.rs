@@ -23,7 +23,7 @@ const MACHINE: &str = "\
     --engine NAME     inline: kernels run on the scheduler's threads; threads: on threads of the cores;
                       inline-only: as inline, and what needs several cores at once is refused;
                       virtual: in virtual time, with the latencies of the chip                [default: inline]
-    --threads N       threads of the run: one submits, the others schedule; 0 is the chip's default
+    --threads N       threads of the run: one submits, the others schedule; 0 is the chip's default, or the machine's processors if those are fewer
     --schedulers N    the same, counted without the one that submits
     --clusters N      fewer clusters than the chip has";
 

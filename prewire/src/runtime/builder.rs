@@ -157,7 +157,8 @@ impl Builder {
         self
     }
 
-    /// Threads of a run: one orchestrator, the rest schedulers. 0 is the chip's default.
+    /// Threads of a run: one orchestrator, the rest schedulers. 0 is the chip's default or, where that is less, as many as there are processors, but at least 2;
+    /// in virtual time always the chip's default.
     pub fn threads(mut self, threads: i64) -> Self {
         self.threads = threads;
         self
@@ -295,7 +296,7 @@ impl Builder {
             chip = chip.with_clusters(clusters);
         }
         let threads = match self.threads {
-            0 => chip.threads_default,
+            0 => usual_threads(self.engine, &chip),
             given if (2..=chip.threads_max as i64).contains(&given) => given as u8,
             threads => {
                 return Err(BuildError::Threads {
@@ -362,6 +363,16 @@ impl Builder {
             chip,
         })
     }
+}
+
+/// As many threads as the chip has by default, in virtual time; elsewhere no more than there are processors, as schedulers that take turns on one processor
+/// hold up each other's cores.
+fn usual_threads(engine: Engine, chip: &ChipSpec) -> u8 {
+    if matches!(engine, Engine::Virtual { .. }) {
+        return chip.threads_default;
+    }
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get()).min(u8::MAX.into());
+    chip.threads_default.min(processors as u8).max(2)
 }
 
 /// One value for all rings, or one for each.
