@@ -121,10 +121,10 @@ impl Incarnation {
         self.facts.lock().expect(super::POISON).stage.clone()
     }
 
-    /// Whether it takes tasks, and has done all that it was told before.
+    /// Whether it takes tasks, has done all that it was told before, and is known by its number, which somebody else tells.
     pub(super) fn is_settled(&self) -> bool {
         let facts = self.facts.lock().expect(super::POISON);
-        facts.stage == Stage::Ready && facts.unawaited.is_empty()
+        facts.stage == Stage::Ready && facts.unawaited.is_empty() && (facts.pid.is_some() || !self.is_process())
     }
 
     /// Ends its process for a reason. A thread cannot be ended.

@@ -311,6 +311,6 @@ impl Crew {
 impl Lane {
     /// Whether its worker takes tasks.
     pub(super) fn is_ready(&self) -> bool {
-        self.with_current(|worker| worker.is_some_and(|worker| worker.wires.is_none() || worker.is_settled()))
+        self.with_current(|worker| worker.is_some_and(Incarnation::is_settled))
     }
 }
