@@ -68,7 +68,8 @@ impl Builder {
             None => ("none", String::new()),
         };
         let path = self.target.join("compilers").join(name);
-        let script = format!("#!/bin/sh\nexec \"$@\"{flags}\n");
+        // Not sh, which may be one that drops the variables whose names are none of its own: cargo names the path of a program `a-b` in one with a hyphen.
+        let script = format!("#!/usr/bin/env bash\nexec \"$@\"{flags}\n");
         if fs::read_to_string(&path).is_ok_and(|present| present == script) {
             return Ok(path);
         }
