@@ -10,6 +10,8 @@ use std::time::Instant;
 
 /// Tasks of a run whose tasks are counted.
 const TASKS: usize = 2000;
+/// Groups of a run.
+const GROUPS: [usize; 2] = [1, 200];
 /// Runs of one task of which the slowest hundredth is looked at.
 const SINGLES: usize = 1000;
 
@@ -50,55 +52,56 @@ fn timed(
     Ok(begun.elapsed().as_secs_f64() * 1e6)
 }
 
-/// Prints HOST-140.
+/// Prints HOST-140. A group and four single tasks are compared by themselves, and in a stream, where single tasks lie ready in their workers' mailboxes while a group
+/// waits until it has all four workers.
 pub(crate) fn chain_and_group(rounds: usize) -> Result<Vec<Row>, Box<dyn Error>> {
-    const GROUPS: usize = 200;
     let bare = Peer::start()?;
     let (mut single, nothing) = start(1)?;
     let word = single.buffer(8)?;
     let cell = word.tensor(&[1], DataType::U64)?;
     let (mut four, empty) = start(4)?;
     let cores = (0..4).map(|id| four.worker(CoreKind::Vector, id)).collect::<Result<Vec<CoreId>, _>>()?;
-    let (mut links, mut spins, mut groups, mut singles) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let members = [Member::new(&[]); 4];
+    let group = host::sub(empty).group(&members).placement(Placement::Cores(&cores));
+    let groups = |host: &mut HostRuntime, count: usize| {
+        timed(host, |run| (0..count).try_for_each(|_| run.submit(&group).map(drop)))
+    };
+    let singles = |host: &mut HostRuntime, count: usize| {
+        timed(host, |run| {
+            let all = cores.iter().cycle().take(4 * count);
+            all.copied().try_for_each(|core| run.submit(&host::sub(empty).placement(Placement::Core(core))).map(drop))
+        })
+    };
+    let (mut links, mut spins) = (Vec::new(), Vec::new());
+    let mut times = GROUPS.map(|_| [Vec::new(), Vec::new()]);
     for _ in 0..rounds {
         spins.push(bare.spinning_round_trip(TASKS as u32));
         run(&mut single, nothing, 200);
         let chain = timed(&mut single, |run| {
-            for _ in 0..TASKS {
-                run.submit(&host::sub(nothing).arguments(&[Argument::InOut(&cell)]))?;
-            }
-            Ok(())
+            let link = host::sub(nothing);
+            (0..TASKS).try_for_each(|_| run.submit(&link.arguments(&[Argument::InOut(&cell)])).map(drop))
         })?;
         links.push(chain / TASKS as f64);
-        run(&mut four, empty, 200);
-        groups.push(timed(&mut four, |run| {
-            let members = [Member::new(&[]); 4];
-            for _ in 0..GROUPS {
-                run.submit(&host::sub(empty).group(&members).placement(Placement::Cores(&cores)))?;
+        for (count, [together, apart]) in GROUPS.into_iter().zip(&mut times) {
+            for _ in 0..GROUPS[1] / count {
+                run(&mut four, empty, 20);
+                together.push(groups(&mut four, count)? / count as f64);
+                run(&mut four, empty, 20);
+                apart.push(singles(&mut four, count)? / count as f64);
             }
-            Ok(())
-        })?);
-        run(&mut four, empty, 200);
-        singles.push(timed(&mut four, |run| {
-            for at in 0..4 * GROUPS {
-                run.submit(&host::sub(empty).placement(Placement::Core(cores[at % 4])))?;
-            }
-            Ok(())
-        })?);
+        }
     }
     single.close()?;
     four.close()?;
     let (link, spin) = (median(&links), median(&spins));
-    let (group, others) = (median(&groups) / GROUPS as f64, median(&singles) / GROUPS as f64);
     let what = "a task of a chain of 2000, to a bare spinning round trip";
-    Ok(vec![
-        Row::new("HOST-140", what, format!("{link:.2} µs to {spin:.2} µs"), link / spin).at_most(2.0),
-        Row::new(
-            "HOST-140",
-            "a group of 4, to 4 single tasks for the same workers",
-            format!("{group:.2} µs to {others:.2} µs"),
-            group / others,
-        )
-        .at_most(1.5),
-    ])
+    let mut rows = vec![Row::new("HOST-140", what, format!("{link:.2} µs to {spin:.2} µs"), link / spin).at_most(2.0)];
+    for (count, [together, apart]) in GROUPS.into_iter().zip(times) {
+        let (together, apart) = (median(&together), median(&apart));
+        let stream = if count > 1 { ", in a stream" } else { "" };
+        let what = format!("a group of 4, to 4 single tasks for the same workers{stream}");
+        let row = Row::new("HOST-140", what, format!("{together:.2} µs to {apart:.2} µs"), together / apart);
+        rows.push(if count > 1 { row } else { row.at_most(1.5) });
+    }
+    Ok(rows)
 }
