@@ -1,7 +1,7 @@
 //! Memory that not all workers share: a worker's own, and what forked workers have of this program's.
 
 use crate::rig::host;
-use crate::spawned::{WORKER, library};
+use crate::spawned::{library, worker};
 use crate::stage::Stage;
 use prewire::host::{self, Callable, DeviceBuffer, HostError, HostRuntime};
 use prewire::{Argument, Buffer, CoreKind, DataType, Member, Placement, Task, Tensor};
@@ -201,7 +201,7 @@ fn declared_memory_is_what_it_was_at_the_fork_and_read_only() {
     );
     host.close().expect("an orderly end");
 
-    let mut builder = HostRuntime::builder().next_level(1).subs(1).spawn(CoreKind::Vector, WORKER);
+    let mut builder = HostRuntime::builder().next_level(1).subs(1).spawn(CoreKind::Vector, worker());
     // SAFETY: as above.
     let id = unsafe { builder.inherit(address, bytes) };
     let (mut host, ids) = self::host(builder, vec![crate::gates::symbol("doubles", &library(), "doubles")]);
