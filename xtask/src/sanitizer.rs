@@ -43,7 +43,7 @@ pub(crate) fn run(sanitizer: &Sanitizer, mut arguments: lexopt::Parser) -> Resul
     };
     let workspace = Workspace::load()?;
     let mut command = nightly_cargo();
-    command.args(["test", "-Zbuild-std", "--target", &host, "--lib", "--tests", "--no-fail-fast"]);
+    command.args(["test", "-Zbuild-std", "--target", &host, "--tests", "--no-fail-fast"]);
     for package in &packages {
         command.args(["-p", package]);
     }
