@@ -115,6 +115,23 @@ impl Gates {
     }
 }
 
+/// Something that is said to a process until this is dropped, also by a test that fails.
+pub(crate) struct Held<'g>(&'g Gates, &'static str, i32);
+
+impl Gates {
+    /// Says something to a process for a while.
+    pub(crate) fn hold(&self, what: &'static str, pid: i32) -> Held<'_> {
+        self.set(what, pid);
+        Held(self, what, pid)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.clear(self.1, self.2);
+    }
+}
+
 impl Drop for Gates {
     fn drop(&mut self) {
         let _left = std::fs::remove_dir_all(&self.folder);

@@ -163,7 +163,7 @@ fn what_is_in_flight_keeps_its_callable() {
     let late = host.register(gates.bump()).expect("it loads");
     let pid = pids(&host)[0];
     // The first of the eleven is held in the middle, the others are queued behind it.
-    gates.set("hold-call", pid);
+    let held = gates.hold("hold-call", pid);
     let handle = host.submit(|run| {
         (0..11).try_for_each(|_| run.submit(&host::sub(late).arguments(&[Argument::InOut(&word)])).map(drop))
     });
@@ -175,7 +175,7 @@ fn what_is_in_flight_keeps_its_callable() {
     assert_ne!(meanwhile.kernel(), late.kernel(), "the number is not free yet");
     host.query(CoreKind::Vector, 0).expect("it answers");
     assert!(gates.is_mapped(pid) && !handle.is_over(), "the worker was told nothing of it yet");
-    gates.clear("hold-call", pid);
+    drop(held);
     assert_eq!(handle.wait().expect("all of them run").completed, 11);
     assert_eq!(host.read::<u64>(&buffer).expect("no run is on"), [77]);
     // What the worker is told now comes behind its being told to forget.
