@@ -21,6 +21,8 @@ pub(crate) trait Handle: Sized {
     const KIND: u8;
     /// What messages call it.
     const NAME: &'static str;
+    /// Calls use the object for no longer than it takes to copy what they need, so that one waits for another and none is refused.
+    const BRIEF: bool = false;
 }
 
 const INDEX_BITS: u32 = 28;
@@ -137,6 +139,9 @@ fn find<H: Handle>(handle: *const H) -> Result<Arc<Cell<H::Object>>, Error> {
 }
 
 fn lock<H: Handle>(object: &Cell<H::Object>) -> Result<MutexGuard<'_, Option<H::Object>>, Error> {
+    if H::BRIEF {
+        return Ok(object.lock().unwrap_or_else(PoisonError::into_inner));
+    }
     match object.try_lock() {
         Ok(object) => Ok(object),
         // A panic was caught and said; the object's own rules say what it is good for.
@@ -217,5 +222,25 @@ mod tests {
         })
         .unwrap();
         remove::<Thing>(thing).unwrap();
+    }
+
+    struct Brief;
+    impl Handle for Brief {
+        type Object = u32;
+        const KIND: u8 = 6;
+        const NAME: &'static str = "submission";
+        const BRIEF: bool = true;
+    }
+
+    #[test]
+    fn calls_that_only_copy_wait_for_each_other() {
+        let brief = insert::<Brief>(7).unwrap().addr();
+        let use_it = || with::<Brief, _>(std::ptr::without_provenance(brief), |value| Ok(*value));
+        std::thread::scope(|threads| {
+            let all: Vec<_> =
+                (0..4).map(|_| threads.spawn(|| (0..10_000).all(|_| use_it().is_ok_and(|value| value == 7)))).collect();
+            assert!(all.into_iter().all(|thread| thread.join().unwrap()));
+        });
+        assert_eq!(remove::<Brief>(std::ptr::without_provenance(brief)).unwrap(), 7);
     }
 }

@@ -33,6 +33,7 @@ impl Handle for prewire_submission {
     type Object = Submitted;
     const KIND: u8 = 6;
     const NAME: &'static str = "submission";
+    const BRIEF: bool = true;
 }
 
 /// Has `orchestration` build a graph, and returns while it runs. A run that is submitted behind others is built while they run, and its tasks start when they are
