@@ -115,6 +115,10 @@ impl Caller<'_> {
             self.shared.set_awaited(false);
             if self.shared.facts.stand_in {
                 self.shared.shift.end();
+                if self.shared.wants_conductor() || self.shared.machine.has_work(0) {
+                    // It took in what a stand-in that sleeps would have been rung for.
+                    self.shared.graph.bells.ring(0);
+                }
             }
         }
     }

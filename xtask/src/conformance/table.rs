@@ -31,8 +31,10 @@ impl Row {
             .map(|word| word.trim_end_matches('.'))
             .any(|word| {
                 let unit = word.trim_start_matches(|character: char| character.is_ascii_digit() || character == '.');
-                words.contains(&word) || units.contains(&unit)
+                words.contains(&word.to_lowercase().as_str()) || units.contains(&unit)
             })
+            // A ratio without the word.
+            || self.behaviour.contains(" times the time ")
     }
 }
 
@@ -183,6 +185,8 @@ mod tests {
         assert!(row("The median cost is 80 ns per task.").is_measured());
         assert!(row("It grows by less than 25 %.").is_measured());
         assert!(row("At least 80% of it.").is_measured());
+        assert!(row("Benchmark: a task costs at most 12 of another.").is_measured());
+        assert!(row("It ends in at most 3 times the time of the other.").is_measured());
         assert!(!row("It returns code 5 and names the slot.").is_measured());
     }
 }
