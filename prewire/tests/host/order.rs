@@ -245,6 +245,7 @@ fn an_undirected_task_takes_any_worker_and_is_not_starved() {
     .expect("it runs");
     let listed: Vec<u64> = words(&list)[1..=1010].iter().map(get).collect();
     assert_eq!(listed.iter().sum::<u64>(), 10);
+    assert_eq!(listed[..500].iter().sum::<u64>(), 10, "none waits until a worker has nothing directed at it any more");
     assert_eq!(listed[1009], 0, "the last to start is a directed one");
 }
 
