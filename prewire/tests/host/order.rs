@@ -222,14 +222,10 @@ fn an_undirected_task_takes_any_worker_and_is_not_starved() {
     .expect("the undirected task goes to worker 1");
     host.run(|run| {
         // Both workers are held until everything is in the queues.
+        let held = [Argument::NoDependency(&all)];
         for &core in &cores {
-            let held = [Argument::NoDependency(&all)];
-            run.submit(
-                &host::next_level(ids[0])
-                    .arguments(&held)
-                    .placement(Placement::Core(core))
-                    .scalars(&scalars(NOTHING, 2)),
-            )?;
+            let holds = host::next_level(ids[0]).arguments(&held).placement(Placement::Core(core));
+            run.submit(&holds.scalars(&scalars(NOTHING, 2)))?;
         }
         let notes = [Argument::NoDependency(&noted)];
         for at in 0..1000u64 {
