@@ -16,19 +16,19 @@ pub(super) struct Notice {
 impl Notice {
     /// Sleeps until told, or for `timeout`; it may wake early.
     pub(super) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, timeout: Option<Duration>) -> MutexGuard<'a, T> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.waiting.fetch_add(1, Ordering::SeqCst);
         let guard = match timeout {
             None => self.changed.wait(guard).expect(POISON),
             Some(timeout) => self.changed.wait_timeout(guard, timeout).expect(POISON).0,
         };
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
         guard
     }
 
     /// Tells whoever waits that something has changed. To be called behind a change made under the lock: who has not seen that change was counted under the
     /// same lock before it.
     pub(super) fn tell(&self) {
-        if self.waiting.load(Ordering::Relaxed) != 0 {
+        if self.waiting.load(Ordering::SeqCst) != 0 {
             self.changed.notify_all();
         }
     }

@@ -44,13 +44,13 @@ pub(super) struct Shift {
 impl Shift {
     /// A caller waits from here on.
     pub(super) fn begin(&self) {
-        self.drivers.fetch_add(1, Ordering::AcqRel);
-        self.turns.fetch_add(1, Ordering::Relaxed);
+        self.drivers.fetch_add(1, Ordering::SeqCst);
+        self.turns.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The caller's wait is over.
     pub(super) fn end(&self) {
-        self.drivers.fetch_sub(1, Ordering::AcqRel);
+        self.drivers.fetch_sub(1, Ordering::SeqCst);
         self.relief.ring_if_dormant();
     }
 
@@ -61,12 +61,12 @@ impl Shift {
 
     /// Whether any caller waits.
     pub(super) fn has_driver(&self) -> bool {
-        self.drivers.load(Ordering::Acquire) != 0
+        self.drivers.load(Ordering::SeqCst) != 0
     }
 
     /// Whether more than one caller waits.
     pub(super) fn has_other_drivers(&self) -> bool {
-        self.drivers.load(Ordering::Acquire) > 1
+        self.drivers.load(Ordering::SeqCst) > 1
     }
 
     /// The right to be rung as the instance, if nobody else has it.
@@ -116,7 +116,7 @@ pub(super) fn drive(shared: &Arc<Shared>) {
             Driven::Idle { worked: false, polling } => polling,
             Driven::NoRun => false,
         };
-        let seen = shift.turns.load(Ordering::Relaxed);
+        let seen = shift.turns.load(Ordering::SeqCst);
         if seen != turns {
             (turns, naps) = (seen, 0);
         }

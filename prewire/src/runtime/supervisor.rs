@@ -2,51 +2,57 @@
 //! that hangs in it. While no run is on it sleeps; runs that follow one another within an interval do not wake it for that.
 
 use super::shared::Shared;
-use prewire_runtime_core::sync::{AtomicBool, Condvar, Mutex, Ordering, fence};
+use prewire_runtime_core::sync::{Condvar, Mutex, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How a runtime tells a thread of its own that something has begun or ended, or that there is something to see at once.
 #[derive(Debug, Default)]
 pub(super) struct Bell {
-    generation: Mutex<u64>,
+    state: Mutex<State>,
     changed: Condvar,
-    /// Whether the thread sleeps without end, or is about to.
-    dormant: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rings: u64,
+    /// Whether the thread sleeps until it is rung.
+    dormant: bool,
 }
 
 const POISON: &str = "no code panics while it holds a bell's lock";
-const FOR_EVER: Duration = Duration::from_secs(3600);
 
 impl Bell {
     pub(super) fn ring(&self) {
-        *self.generation.lock().expect(POISON) += 1;
+        self.state.lock().expect(POISON).rings += 1;
         self.changed.notify_all();
     }
 
     /// Something is so that the thread may sleep no longer, which was made known before this call. If it looks again soon by itself it is left alone: waking a
     /// thread costs more than a whole small run.
     pub(super) fn ring_if_dormant(&self) {
-        fence(Ordering::SeqCst);
-        if self.dormant.load(Ordering::Relaxed) {
-            self.ring();
+        let mut state = self.state.lock().expect(POISON);
+        if state.dormant {
+            state.rings += 1;
+            self.changed.notify_all();
         }
     }
 
     fn sleep(&self, seen: &mut u64, timeout: Duration) {
-        let generation = self.generation.lock().expect(POISON);
-        let (generation, _) = self.changed.wait_timeout_while(generation, timeout, |now| now == seen).expect(POISON);
-        *seen = *generation;
+        let state = self.state.lock().expect(POISON);
+        let (state, _) = self.changed.wait_timeout_while(state, timeout, |state| state.rings == *seen).expect(POISON);
+        *seen = state.rings;
     }
 
-    /// Sleeps until rung, unless `look` finds a reason not to behind the announcement.
+    /// Sleeps until rung, unless `look` finds a reason not to. Whoever makes one behind that look finds the thread dormant.
     pub(super) fn lie_dormant(&self, seen: &mut u64, look: impl FnOnce() -> bool) {
-        self.dormant.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        let mut state = self.state.lock().expect(POISON);
         if !look() {
-            self.sleep(seen, FOR_EVER);
+            state.dormant = true;
+            state = self.changed.wait_while(state, |state| state.rings == *seen).expect(POISON);
+            state.dormant = false;
         }
-        self.dormant.store(false, Ordering::Relaxed);
+        *seen = state.rings;
     }
 }
 

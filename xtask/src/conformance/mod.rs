@@ -85,12 +85,14 @@ fn count(options: &Options) -> Result<Outcome> {
 }
 
 fn read_results(options: &Options, workspace: &Workspace) -> Result<Results> {
-    let path = options.results.clone().unwrap_or_else(|| workspace.target().join("nextest/ci/junit.xml"));
+    // Nextest keeps its records there wherever cargo builds.
+    let records = workspace.root().join("target/nextest");
+    let path = options.results.clone().unwrap_or_else(|| records.join("ci/junit.xml"));
     if !path.is_file() {
         bail!("there is no run of the tests at {}; `cargo xtask test` makes one", path.display());
     }
     let mut results = Results::read(&path)?;
-    let long = workspace.target().join("nextest/long/junit.xml");
+    let long = records.join("long/junit.xml");
     if options.results.is_none() && long.is_file() {
         results.extend(Results::read(&long)?);
     }
