@@ -225,6 +225,7 @@ impl Orchestrator {
 
     /// Registers memory of the user. Tensors over it carry the returned key; registrations that overlap share one.
     pub fn register_external(&mut self, address: u64, bytes: u64) -> BufferId {
+        self.index.forget_known();
         let (key, joined) = self.external.register(address, bytes);
         self.pieces_joined |= joined;
         key
@@ -232,11 +233,13 @@ impl Orchestrator {
 
     /// Takes one registration of exactly these bytes back. False if there is none. No task that uses them may be live.
     pub fn unregister_external(&mut self, address: u64, bytes: u64) -> bool {
+        self.index.forget_known();
         self.external.unregister(address, bytes) || self.limited.unregister(address, bytes)
     }
 
     /// Registers memory that not every task may use. It shares bytes with no other, whatever addresses others have.
     pub fn register_limited(&mut self, address: u64, bytes: u64, terms: Terms) -> BufferId {
+        self.index.forget_known();
         self.limited.register(address, bytes, terms)
     }
 

@@ -33,15 +33,15 @@ pub(super) struct Geometries {
 }
 
 impl Geometries {
-    /// Room for the geometries of so many entries and grids and of a task's arguments.
+    /// Room for the geometries of so many entries, grids and kinds, and of a task's arguments.
     pub(super) fn new(users: usize, arguments: usize) -> Geometries {
         let bits = bucket_bits(users / 8);
         Geometries {
-            pool: Pool::new(users + CACHED_LAYOUTS + arguments),
+            pool: Pool::new(users + CACHED_LAYOUTS + 2 * arguments),
             buckets: vec![NONE; 1 << bits],
             bits,
             cache: Box::new([None; CACHED_LAYOUTS]),
-            evicted: Vec::with_capacity(arguments),
+            evicted: Vec::with_capacity(2 * arguments),
         }
     }
 
@@ -79,7 +79,7 @@ impl Geometries {
             self.cache[place].replace(CachedLayout { layout: *layout, geometry })
             && old != NONE
         {
-            self.evicted.push(old);
+            self.drop_later(old);
         }
         geometry
     }
@@ -106,6 +106,11 @@ impl Geometries {
     #[inline]
     pub(super) fn hold(&mut self, geometry: u32) {
         self.pool[geometry].users += 1;
+    }
+
+    /// Takes one user from a geometry that probes of the pending task may name.
+    pub(super) fn drop_later(&mut self, geometry: u32) {
+        self.evicted.push(geometry);
     }
 
     #[inline]

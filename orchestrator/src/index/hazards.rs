@@ -1,6 +1,8 @@
 //! What the index is asked and what it answers.
 
 use prewire_runtime_core::id::SlotIndex;
+use prewire_runtime_core::task::Argument;
+use prewire_runtime_core::tensor::Tensor;
 
 /// Which hazards make a dependency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,20 @@ pub(crate) enum Access {
     Overwrite,
     /// It may read the region, and may leave bytes of it as they were.
     Update,
+}
+
+impl Access {
+    /// The tensor that a task accesses through the argument, and how. An output that may stay unwritten, as that of a predicated task, leaves what was there.
+    #[inline(always)]
+    pub(crate) fn of<'a>(argument: &Argument<'a>, predicated: bool) -> Option<(&'a Tensor, Access)> {
+        match *argument {
+            Argument::Input(tensor) => Some((tensor, Access::Read)),
+            Argument::InOut(tensor) => Some((tensor, Access::Update)),
+            Argument::OutputExisting(tensor) if predicated => Some((tensor, Access::Update)),
+            Argument::OutputExisting(tensor) => Some((tensor, Access::Overwrite)),
+            Argument::NoDependency(_) | Argument::Output(_) => None,
+        }
+    }
 }
 
 /// Why one task must wait for another.

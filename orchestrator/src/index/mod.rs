@@ -18,6 +18,7 @@ mod pool;
 mod read_after_write;
 mod root;
 mod sequential;
+mod siblings;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub(crate) use hazards::{Access, Findings, Found, Hazard, IndexOptions, Room};
 pub(crate) use sequential::Crowd;
 
 use prewire_runtime_core::id::{BufferId, SlotIndex};
+use prewire_runtime_core::task::Argument;
 use prewire_runtime_core::tensor::Tensor;
 use read_after_write::ReadAfterWrite;
 use sequential::Sequential;
@@ -85,6 +87,35 @@ impl Index {
     #[inline(always)]
     pub(crate) fn probe(&mut self, tensor: &Tensor, access: Access, argument: usize, findings: &mut impl Findings) {
         each!(&mut self.inference, inference => inference.probe(tensor, access, argument, findings));
+    }
+
+    /// The same for the first of some arguments, as far as their tensors' kinds are known ([`Index::remember`]) and it takes no search. Returns for how many.
+    #[inline(always)]
+    pub(crate) fn probe_known(
+        &mut self,
+        arguments: &[Argument<'_>],
+        first: usize,
+        predicated: bool,
+        findings: &mut impl Findings,
+    ) -> usize {
+        match &mut self.inference {
+            Inference::Sequential(inference) => inference.probe_known(arguments, first, predicated, findings),
+            Inference::ReadAfterWrite(_) => 0,
+        }
+    }
+
+    /// Remembers the kind of a tensor that was probed for the pending task: all that differ from it in nothing but where they begin.
+    pub(crate) fn remember(&mut self, tensor: &Tensor) {
+        if let Inference::Sequential(inference) = &mut self.inference {
+            inference.remember(tensor);
+        }
+    }
+
+    /// Forgets the kinds that were remembered, because they may not be what they were. No task may be pending.
+    pub(crate) fn forget_known(&mut self) {
+        if let Inference::Sequential(inference) = &mut self.inference {
+            inference.forget_known();
+        }
     }
 
     /// What [`Index::commit`] takes at most for the arguments probed so far.

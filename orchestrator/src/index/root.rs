@@ -67,6 +67,9 @@ fn hash_of(buffer: BufferId) -> u64 {
     fold(0, buffer.to_bits())
 }
 
+/// The key of no buffer: that of a root which is gone, so that nobody takes it for the one it was.
+const GONE: BufferId = BufferId::runtime(u64::MAX >> 1);
+
 #[derive(Debug)]
 pub(super) struct Roots {
     pool: Pool<Root>,
@@ -156,6 +159,7 @@ impl Roots {
         if self.last == Some((buffer, root)) {
             self.last = None;
         }
+        self.pool[root].buffer = GONE;
         self.pool.give(root);
     }
 

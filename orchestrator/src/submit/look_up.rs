@@ -142,6 +142,25 @@ impl Log<'_> {
     }
 }
 
+/// Collects the producers of one task, and no more.
+struct EdgesOnly<'a> {
+    edges: &'a mut EdgeSet,
+    blame: &'a mut Ordinal,
+}
+
+impl Findings for EdgesOnly<'_> {
+    #[inline(always)]
+    fn found(&mut self, found: Found) {
+        let flags = if found.data { EdgeFlags::WAIT.union(EdgeFlags::DATA) } else { EdgeFlags::WAIT };
+        self.edges.add(found.producer, flags);
+    }
+
+    #[cold]
+    fn failed(&mut self, cause: u64, _: usize) {
+        *self.blame = cause.min(*self.blame);
+    }
+}
+
 /// Takes findings and forgets them: inside a manual scope what is written is entered, and nothing is inferred.
 struct Ignore;
 
@@ -214,51 +233,64 @@ impl Orchestrator {
         first: usize,
         plan: &mut Plan,
     ) -> Result<bool, Box<Unfit>> {
+        let plain = !self.scopes.innermost().manual && !self.config.record;
         let predicated = plan.flags.has(TaskFlags::PREDICATE);
-        let manual = self.scopes.innermost().manual;
-        // What a manual scope writes is known to later automatic tasks, but not where everything is to be inferred as upstream does.
-        let entered = self.config.hazards != Hazards::ReadAfterWrite;
-        let mut outputs = false;
-        let Parties { index, mut producers, validity } = self.parties();
-        for (number, argument) in (first..).zip(arguments) {
-            let (tensor, access) = match *argument {
-                Argument::Input(tensor) => (tensor, Some(Access::Read)),
-                Argument::InOut(tensor) => (tensor, Some(Access::Update)),
-                Argument::OutputExisting(tensor) if predicated => (tensor, Some(Access::Update)),
-                Argument::OutputExisting(tensor) => (tensor, Some(Access::Overwrite)),
-                Argument::NoDependency(tensor) => (tensor, None),
-                Argument::Output(_) => {
-                    outputs = true;
-                    continue;
-                }
-            };
-            if !validity.is_usable(tensor) && !validity.is_allowed(tensor, plan, access) {
-                return Err(self.not_allowed(number, tensor, plan, access).into());
+        let (mut number, mut outputs) = (0, false);
+        while number < arguments.len() {
+            if plain {
+                let mut edges = EdgesOnly { edges: &mut self.edge_set, blame: &mut self.scratch.blame };
+                number += self.index.probe_known(&arguments[number..], first + number, predicated, &mut edges);
             }
-            if manual {
-                producers.keep(tensor);
-                if let (true, Some(access @ (Access::Overwrite | Access::Update))) = (entered, access) {
-                    index.probe(&validity.external.rekeyed(tensor), access, number, &mut Ignore);
-                }
-                continue;
-            }
-            if !tensor.owner().is_none() {
-                let overwrites = access == Some(Access::Overwrite);
-                plan.overwrites |= overwrites;
-                producers.creator(tensor, !overwrites || !tensor.fills_buffer(), number);
-            }
-            if let Some(access) = access {
-                let rekeyed;
-                let keyed = if validity.external.is_merged() {
-                    rekeyed = validity.external.rekeyed(tensor);
-                    &rekeyed
-                } else {
-                    tensor
-                };
-                index.probe(keyed, access, number, &mut producers);
+            if let Some(argument) = arguments.get(number) {
+                outputs |= self.examine_argument(argument, first + number, plan)?;
+                number += 1;
             }
         }
         Ok(outputs)
+    }
+
+    /// Checks one argument and finds its producers. True if it is an output.
+    #[inline(never)]
+    fn examine_argument(
+        &mut self,
+        argument: &Argument<'_>,
+        number: usize,
+        plan: &mut Plan,
+    ) -> Result<bool, Box<Unfit>> {
+        let manual = self.scopes.innermost().manual;
+        // What a manual scope writes is known to later automatic tasks, but not where everything is to be inferred as upstream does.
+        let entered = self.config.hazards != Hazards::ReadAfterWrite;
+        let Some(tensor) = argument.existing() else { return Ok(true) };
+        let access = Access::of(argument, plan.flags.has(TaskFlags::PREDICATE)).map(|(_, access)| access);
+        let Parties { index, mut producers, validity } = self.parties();
+        let usable = validity.is_usable(tensor);
+        if !usable && !validity.is_allowed(tensor, plan, access) {
+            return Err(self.not_allowed(number, tensor, plan, access).into());
+        }
+        if manual {
+            producers.keep(tensor);
+            if let (true, Some(access @ (Access::Overwrite | Access::Update))) = (entered, access) {
+                index.probe(&validity.external.rekeyed(tensor), access, number, &mut Ignore);
+            }
+            return Ok(false);
+        }
+        let owned = !tensor.owner().is_none();
+        if owned {
+            let overwrites = access == Some(Access::Overwrite);
+            plan.overwrites |= overwrites;
+            producers.creator(tensor, !overwrites || !tensor.fills_buffer(), number);
+        }
+        if let Some(access) = access {
+            if validity.external.is_merged() {
+                index.probe(&validity.external.rekeyed(tensor), access, number, &mut producers);
+            } else {
+                index.probe(tensor, access, number, &mut producers);
+                if usable && !owned && tensor.scope() == Tensor::NO_SCOPE {
+                    index.remember(tensor);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// A predicate's operand is an argument with the dependencies of an input.
@@ -316,6 +348,7 @@ impl Orchestrator {
     }
 
     /// Adds the producers that the user named. A producer that is already reclaimed is done; whether it failed is still known.
+    #[inline(never)]
     fn look_up_dependencies(&mut self, dependencies: &[Dependency]) -> Result<(), Refusal> {
         for &Dependency { task: id, flags } in dependencies {
             let Some(ring) = self.rings.0.get(id.ring().index()) else {

@@ -3,7 +3,7 @@
 use crate::rig::{KERNEL, Rig, recorded, refusal, small};
 use prewire_orchestrator::{EdgeOrigin, Hazards, OrchestratorConfig, ScopeMode};
 use prewire_runtime_core::edge::EdgeFlags;
-use prewire_runtime_core::error::ErrorCode;
+use prewire_runtime_core::error::{ErrorCode, Refusal};
 use prewire_runtime_core::id::{EdgeIndex, TaskId};
 use prewire_runtime_core::task::{Argument, Dependency, NewTensor, Task};
 use prewire_runtime_core::tensor::{DataType, Tensor};
@@ -191,6 +191,28 @@ fn pieces_that_are_connected_later_are_one() {
     assert!(rig.has_edge(writer, reader));
     rig.retirer.run();
     assert_eq!(*saw.borrow(), 1);
+}
+
+/// What is known of a tensor's kind from earlier submits is known no longer than its memory is registered.
+#[test]
+fn memory_that_was_given_back_is_refused_however_often_it_was_used() {
+    let mut rig = Rig::new(small());
+    let tensor = rig.external(&[64]);
+    let tiles: Vec<_> = (0..64).map(|tile| range(&tensor, tile, tile + 1)).collect();
+    for tile in &tiles {
+        rig.inout(tile, |_| {});
+        rig.input(tile, |_| {});
+    }
+    rig.retirer.run();
+    assert!(rig.orchestrator.unregister_external(tensor.address(), 64 * 4));
+    for tile in &tiles {
+        let refused = refusal(rig.try_submit(&Task::vector(KERNEL).arguments(&[Argument::Input(tile)])));
+        assert!(matches!(refused, Refusal::ForeignMemory { argument: 0 }), "{refused}");
+    }
+    rig.orchestrator.register_external(tensor.address(), 64 * 4);
+    let refused = refusal(rig.try_submit(&Task::vector(KERNEL).arguments(&[Argument::Input(&tiles[0])])));
+    assert!(matches!(refused, Refusal::ForeignMemory { argument: 0 }), "the key is another one: {refused}");
+    assert!(rig.is_usable());
 }
 
 /// Claims CHIP-027.

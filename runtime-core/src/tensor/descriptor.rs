@@ -2,6 +2,7 @@
 
 use super::{DataType, Footprint, MAX_BUFFER_BYTES, MAX_DIMENSIONS, Region, TensorError, TensorLayout};
 use crate::id::{BufferId, TaskId};
+use std::mem::offset_of;
 
 /// A strided box of elements in a buffer: where the bytes are, how they are arranged, and whose they are.
 ///
@@ -20,7 +21,18 @@ pub struct Tensor {
     scope: u64,
 }
 
-const _: () = assert!(size_of::<Tensor>() == 96);
+/// A tensor in words, and the one that is its start.
+const WORDS: usize = 12;
+const START: usize = 1;
+
+const _: () = {
+    assert!(size_of::<Tensor>() == 96 && size_of::<Tensor>() == 8 * WORDS && offset_of!(Tensor, start) == 8 * START);
+    let layout = 2 * size_of::<[u32; MAX_DIMENSIONS]>() + 4;
+    assert!(
+        size_of::<TensorLayout>() == layout && size_of::<Tensor>() == 6 * 8 + layout + 4,
+        "a tensor has no padding"
+    );
+};
 
 impl Tensor {
     /// The scope number of memory that never dies with a scope.
@@ -190,6 +202,19 @@ impl Tensor {
         self.buffer
     }
 
+    /// Whether the tensors differ in nothing but [`Tensor::start`], as tiles of one tensor do.
+    #[inline(always)]
+    pub fn is_sibling_of(&self, other: &Tensor) -> bool {
+        let (mine, others) = (self.words(), other.words());
+        (0..WORDS).all(|place| place == START || mine[place] == others[place])
+    }
+
+    #[inline(always)]
+    fn words(&self) -> &[u64; WORDS] {
+        // SAFETY: the fields, which have no padding between them or behind, are as large and as aligned as the words, and any bits are a word.
+        unsafe { &*(&raw const *self).cast() }
+    }
+
     /// The task that the memory belongs to, [`TaskId::NONE`] for external memory.
     #[inline]
     pub const fn owner(&self) -> TaskId {
@@ -278,7 +303,6 @@ impl Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::mem::offset_of;
 
     #[test]
     fn bytes_that_are_no_tensor_are_told_apart() {

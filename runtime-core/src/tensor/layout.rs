@@ -18,6 +18,8 @@ pub struct TensorLayout {
     pub(super) strides: [u32; MAX_DIMENSIONS],
     pub(super) data_type: DataType,
     pub(super) dimensions: u8,
+    /// Says that these bytes are written, too: tensors are compared by words.
+    pub(super) unused: [u8; 2],
 }
 
 impl TensorLayout {
@@ -74,7 +76,13 @@ impl TensorLayout {
         }
         let mut lengths = [1; MAX_DIMENSIONS];
         lengths[..shape.len()].copy_from_slice(shape);
-        Ok(TensorLayout { shape: lengths, strides: [1; MAX_DIMENSIONS], data_type, dimensions: shape.len() as u8 })
+        Ok(TensorLayout {
+            shape: lengths,
+            strides: [1; MAX_DIMENSIONS],
+            data_type,
+            dimensions: shape.len() as u8,
+            unused: [0; 2],
+        })
     }
 
     /// `stride` as a descriptor holds it. One that nobody steps along is cut to what fits.

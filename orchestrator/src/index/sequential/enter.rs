@@ -14,46 +14,50 @@ impl Sequential {
     #[inline]
     pub(in crate::index) fn commit(&mut self, slot: SlotIndex) {
         debug_assert!(!self.stale || self.probes.is_empty(), "a slot or a buffer went between look-up and entry");
+        let mut changes = false;
         for place in 0..self.probes.len() {
-            self.commit_one(slot.0, place);
+            let &Probe { root, version, entry, access, covers, joins, .. } = &self.probes[place];
+            // An earlier argument of the same task may have changed what the buffer's root holds.
+            let found = entry != NONE && (!changes || self.store.roots[root].version == version);
+            let (entry, covers) = if found {
+                (entry, covers)
+            } else {
+                changes = true;
+                self.enter(place)
+            };
+            if access == Access::Read {
+                if joins {
+                    self.detach_readers(entry);
+                }
+                self.read(slot.0, entry);
+            } else {
+                self.forget_accesses(entry);
+                self.write(slot.0, entry);
+                if covers {
+                    changes = true;
+                    self.supersede(place);
+                }
+            }
         }
         self.probes.clear();
     }
 
-    #[inline]
-    fn commit_one(&mut self, slot: u32, place: usize) {
-        let &Probe { root, version, entry, access, covers, joins, .. } = &self.probes[place];
-        // An earlier argument of the same task may have changed what the buffer's root holds.
-        let changed = root == NONE || (place > 0 && self.store.roots[root].version != version);
-        let (entry, covers) = if entry != NONE && !changed { (entry, covers) } else { self.enter(place, changed) };
-        if access == Access::Read {
-            if joins {
-                self.detach_readers(entry);
-            }
-            self.read(slot, entry);
-        } else {
-            self.forget_accesses(entry);
-            self.write(slot, entry);
-            if covers {
-                self.supersede(place);
-            }
-        }
-    }
-
     /// The entry of a probed region, made if there is none, and whether the region covers others.
     #[inline(never)]
-    fn enter(&mut self, place: usize, changed: bool) -> (u32, bool) {
-        let &Probe { buffer, base, covers, at_corner, .. } = &self.probes[place];
-        if !changed {
+    fn enter(&mut self, place: usize) -> (u32, bool) {
+        let &Probe { root, version, covers, at_corner, .. } = &self.probes[place];
+        if root == NONE {
+            let (buffer, base) = self.rootless[version as usize];
+            // Nothing has been entered before the first argument, so that it has none now either.
+            let known = if place == 0 { NONE } else { self.store.roots.find(buffer) };
+            if known == NONE {
+                self.probes[place].root = self.store.roots.add(buffer, base);
+                return (self.store.insert(self.probes[place].wanted(), false), false);
+            }
+            self.probes[place].root = known;
+        } else if self.store.roots[root].version == version {
             return (self.store.insert(self.probes[place].wanted(), at_corner), covers);
         }
-        // Nothing has been entered before the first argument, so that a buffer without a root then has none now.
-        let known = if place == 0 { NONE } else { self.store.roots.find(buffer) };
-        if known == NONE {
-            self.probes[place].root = self.store.roots.add(buffer, base);
-            return (self.store.insert(self.probes[place].wanted(), false), false);
-        }
-        self.probes[place].root = known;
         let wanted = self.probes[place].wanted();
         self.near.clear();
         let Sight { exact, at_corner } = self.store.look(wanted, &mut self.near);

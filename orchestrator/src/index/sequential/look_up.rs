@@ -4,7 +4,9 @@ use super::{Crowd, Probe, Sequential};
 use crate::index::entry::{Entry, NOT_FAILED};
 use crate::index::hazards::{Access, Findings, Found, Hazard};
 use crate::index::pool::NONE;
+use crate::index::store::{Sight, Wanted};
 use prewire_runtime_core::id::SlotIndex;
+use prewire_runtime_core::task::Argument;
 use prewire_runtime_core::tensor::Tensor;
 
 impl Sequential {
@@ -28,11 +30,8 @@ impl Sequential {
             return;
         }
         let start = tensor.key_start();
-        let base = if tensor.buffer().is_external() { tensor.address() } else { 0 };
         let root = self.store.roots.find(tensor.buffer());
         let mut probe = Probe {
-            buffer: tensor.buffer(),
-            base,
             start,
             geometry,
             root,
@@ -43,7 +42,11 @@ impl Sequential {
             at_corner: false,
             joins: false,
         };
-        if root != NONE {
+        if root == NONE {
+            let base = if tensor.buffer().is_external() { tensor.address() } else { 0 };
+            probe.version = self.rootless.len() as u32;
+            self.rootless.push((tensor.buffer(), base));
+        } else {
             probe.version = self.store.roots[root].version;
             self.near.clear();
             let sight = self.store.look(probe.wanted(), &mut self.near);
@@ -57,6 +60,83 @@ impl Sequential {
                 self.report(near.entry, near.covered, access, argument, findings);
             }
         }
+        self.note(probe);
+    }
+
+    /// As [`Sequential::probe`], for the first of some arguments, as far as their kinds are known and their regions are found without a search.
+    #[inline]
+    pub(in crate::index) fn probe_known(
+        &mut self,
+        arguments: &[Argument<'_>],
+        first: usize,
+        predicated: bool,
+        findings: &mut impl Findings,
+    ) -> usize {
+        for (place, argument) in arguments.iter().enumerate() {
+            let number = first + place;
+            // One look for each access, in which it is a constant.
+            let known = match *argument {
+                Argument::Input(tensor) => self.probe_sibling(tensor, Access::Read, number, findings),
+                Argument::OutputExisting(tensor) if !predicated => {
+                    self.probe_sibling(tensor, Access::Overwrite, number, findings)
+                }
+                Argument::InOut(tensor) | Argument::OutputExisting(tensor) => {
+                    self.probe_sibling(tensor, Access::Update, number, findings)
+                }
+                Argument::NoDependency(_) | Argument::Output(_) => false,
+            };
+            if !known {
+                return place;
+            }
+        }
+        arguments.len()
+    }
+
+    #[inline(always)]
+    fn probe_sibling(
+        &mut self,
+        tensor: &Tensor,
+        access: Access,
+        argument: usize,
+        findings: &mut impl Findings,
+    ) -> bool {
+        let Some(kind) = self.siblings.of(tensor) else { return false };
+        let (root, geometry, start) = (kind.root, kind.geometry, kind.key_start(tensor));
+        let record = &self.store.roots[root];
+        if record.buffer != tensor.buffer() {
+            return false;
+        }
+        let version = record.version;
+        let wanted = Wanted { root, start, geometry, writes: access != Access::Read };
+        let Some(Sight { exact: entry, at_corner }) = self.store.glance(wanted) else { return false };
+        if entry != NONE {
+            self.report(entry, true, access, argument, findings);
+        }
+        let probe = Probe { start, geometry, root, version, entry, access, covers: false, at_corner, joins: false };
+        self.note(probe);
+        true
+    }
+
+    /// Remembers the kind of a tensor that was probed for the pending task.
+    pub(in crate::index) fn remember(&mut self, tensor: &Tensor) {
+        let geometry = self.store.geometries.intern(tensor);
+        let root = self.store.roots.find(tensor.buffer());
+        if geometry == NONE || root == NONE {
+            return;
+        }
+        self.store.geometries.hold(geometry);
+        let old = self.siblings.remember(tensor, geometry, root);
+        if old != NONE {
+            self.store.geometries.drop_later(old);
+        }
+    }
+
+    pub(in crate::index) fn forget_known(&mut self) {
+        self.siblings.forget(|geometry| self.store.geometries.drop(geometry));
+    }
+
+    #[inline(always)]
+    fn note(&mut self, probe: Probe) {
         assert!(self.probes.len() < self.probes.capacity(), "more tensors in one task than the index was built for");
         self.probes.push(probe);
     }
@@ -93,8 +173,6 @@ impl Sequential {
         let listed = &self.store.entries[crowd.entry];
         let root = &self.store.roots[listed.root];
         let probe = Probe {
-            buffer: root.buffer,
-            base: root.base,
             start: listed.start,
             geometry: listed.geometry,
             root: listed.root,

@@ -12,6 +12,7 @@ mod retire;
 use crate::index::entry::Touch;
 use crate::index::hazards::{Access, IndexOptions, Room};
 use crate::index::pool::{NONE, Pool};
+use crate::index::siblings::Siblings;
 use crate::index::store::{Near, Store, Wanted};
 use prewire_runtime_core::id::BufferId;
 
@@ -24,12 +25,11 @@ pub(crate) struct Crowd {
 /// What phase 1 remembers of an argument.
 #[derive(Clone, Copy, Debug)]
 struct Probe {
-    buffer: BufferId,
-    base: u64,
     start: u64,
     geometry: u32,
+    /// [`NONE`] for a buffer that had no root.
     root: u32,
-    /// The root's version when it was looked at.
+    /// The root's version when it was looked at; the place among the rootless if there is no root.
     version: u32,
     /// The entry of exactly this region.
     entry: u32,
@@ -53,10 +53,13 @@ impl Probe {
 #[derive(Debug)]
 pub(super) struct Sequential {
     store: Store,
+    siblings: Siblings,
     touches: Pool<Touch>,
     /// The first touch of each slot.
     slots: Vec<u32>,
     probes: Vec<Probe>,
+    /// The buffers probed that had no root, and the keys of their first bytes.
+    rootless: Vec<(BufferId, u64)>,
     near: Vec<Near>,
     crowds: Vec<Crowd>,
     /// Entries whose writer failed.
@@ -69,9 +72,11 @@ impl Sequential {
     pub(super) fn new(options: &IndexOptions) -> Sequential {
         Sequential {
             store: Store::new(options.entries, options.arguments),
+            siblings: Siblings::new(),
             touches: Pool::new(options.touches),
             slots: vec![NONE; options.slots],
             probes: Vec::with_capacity(options.arguments),
+            rootless: Vec::with_capacity(options.arguments),
             near: Vec::with_capacity(options.entries),
             crowds: Vec::with_capacity(options.arguments),
             marks: 0,
@@ -82,6 +87,7 @@ impl Sequential {
     #[inline]
     pub(super) fn begin(&mut self) {
         self.probes.clear();
+        self.rootless.clear();
         self.crowds.clear();
         self.stale = false;
         self.store.geometries.begin();
@@ -95,6 +101,7 @@ impl Sequential {
     pub(super) fn clear(&mut self) {
         self.probes.clear();
         self.crowds.clear();
+        self.siblings.forget(|_| ());
         self.store.clear();
         if self.touches.in_use() != 0 {
             // A slot that was retired is empty already, and there are many: after a small run the rest would take longer than the run.

@@ -26,7 +26,7 @@ impl Store {
 
     /// What can be said without a search.
     #[inline(always)]
-    fn glance(&self, wanted: Wanted) -> Option<Sight> {
+    pub(in crate::index) fn glance(&self, wanted: Wanted) -> Option<Sight> {
         let root = &self.roots[wanted.root];
         if root.simple != NONE {
             let mut entry = self.buckets[self.bucket(root.simple, wanted.start)];

@@ -16,6 +16,7 @@ use crate::index::grid::Grid;
 use crate::index::hash::fold;
 use crate::index::pool::{NONE, Pool};
 use crate::index::root::{GRIDS, Roots};
+use crate::index::siblings::KINDS;
 
 /// How many loose regions are offered to a new grid; an insertion costs no more than a constant.
 const LOOSE_OFFERED: usize = 8;
@@ -64,7 +65,7 @@ impl Store {
     pub(super) fn new(entries: usize, arguments: usize) -> Store {
         Store {
             entries: Pool::new(entries),
-            geometries: Geometries::new(2 * entries, arguments),
+            geometries: Geometries::new(2 * entries + KINDS, arguments),
             roots: Roots::new(entries),
             grids: Pool::new(entries),
             buckets: Buckets::new(entries),

@@ -9,6 +9,7 @@ mod views;
 
 use super::{Access, Findings, Found, Hazard, Hazards, Index, IndexOptions, Room};
 use prewire_runtime_core::id::{BufferId, SlotIndex};
+use prewire_runtime_core::task::Argument;
 use prewire_runtime_core::tensor::{DataType, Tensor, TensorLayout};
 
 /// What a look-up found, as a list.
@@ -42,12 +43,25 @@ fn index(hazards: Hazards) -> Index {
     Index::new(&IndexOptions { entries: 64, touches: 256, slots: 256, arguments: 8, hazards })
 }
 
+/// Looks up one argument as the orchestrator does: by its kind where that is known, and remembering it where not.
+fn look_up(index: &mut Index, tensor: &Tensor, access: Access, argument: usize, list: &mut List) {
+    let alone = [match access {
+        Access::Read => Argument::Input(tensor),
+        Access::Overwrite => Argument::OutputExisting(tensor),
+        Access::Update => Argument::InOut(tensor),
+    }];
+    if index.probe_known(&alone, argument, false, list) == 0 {
+        index.probe(tensor, access, argument, list);
+        index.remember(tensor);
+    }
+}
+
 /// Looks up and enters a task.
 fn submit(index: &mut Index, slot: u32, arguments: &[(&Tensor, Access)]) -> List {
     let mut list = List::default();
     index.begin();
     for (argument, &(tensor, access)) in arguments.iter().enumerate() {
-        index.probe(tensor, access, argument, &mut list);
+        look_up(index, tensor, access, argument, &mut list);
     }
     index.commit(SlotIndex(slot));
     list

@@ -1,6 +1,6 @@
 //! Random programs over overlapping views, compared byte by byte with a list of everything that was submitted.
 
-use super::{Access, Hazard, Hazards, Index, IndexOptions, List};
+use super::{Access, Hazard, Hazards, Index, IndexOptions, List, look_up};
 use prewire_runtime_core::id::{BufferId, SlotIndex};
 use prewire_runtime_core::tensor::{DataType, Tensor, TensorLayout};
 use proptest::prelude::*;
@@ -358,7 +358,7 @@ fn look(index: &mut Index, cuts: &[((bool, Cut), Access)]) -> (Vec<Argument>, Li
     index.begin();
     for (place, (cut, access)) in cuts.iter().enumerate() {
         let tensor = tensor(cut);
-        index.probe(&tensor, *access, place, &mut list);
+        look_up(index, &tensor, *access, place, &mut list);
         let bytes = Bytes::of(&tensor);
         arguments.push(Argument { overwritten: bytes.is_empty(), bytes, access: *access });
     }

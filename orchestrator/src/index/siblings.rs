@@ -1,0 +1,68 @@
+//! Tensors that were looked up lately, without their place: the tiles of one tensor differ in nothing but where they begin, so that what was checked and found
+//! for one of them holds for all.
+
+use super::pool::NONE;
+use prewire_runtime_core::tensor::Tensor;
+
+/// How many kinds are remembered.
+pub(super) const KINDS: usize = 64;
+
+/// What is known of a kind of tensors.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(128))]
+pub(super) struct Kind {
+    /// Any of them.
+    tensor: Tensor,
+    /// The key of the buffer's first byte, and the bytes of an element.
+    base: u64,
+    element_bytes: u64,
+    /// The geometry that all have, held as a user.
+    pub(super) geometry: u32,
+    /// The buffer's root when it was last looked for; it may have gone since.
+    pub(super) root: u32,
+}
+
+impl Kind {
+    /// Where a tensor of the kind begins, as [`Tensor::key_start`] has it.
+    #[inline(always)]
+    pub(super) fn key_start(&self, tensor: &Tensor) -> u64 {
+        self.base + tensor.start() * self.element_bytes
+    }
+}
+
+/// The kinds looked up last, by a hash of them.
+#[derive(Debug)]
+pub(super) struct Siblings {
+    kinds: Box<[Option<Kind>; KINDS]>,
+}
+
+impl Siblings {
+    pub(super) fn new() -> Siblings {
+        Siblings { kinds: Box::new([None; KINDS]) }
+    }
+
+    /// What is known of the tensor's kind.
+    #[inline(always)]
+    pub(super) fn of(&self, tensor: &Tensor) -> Option<&Kind> {
+        self.kinds[place_of(tensor)].as_ref().filter(|kind| kind.tensor.is_sibling_of(tensor))
+    }
+
+    /// Remembers a kind. Returns the geometry that is used no more, or [`NONE`].
+    pub(super) fn remember(&mut self, tensor: &Tensor, geometry: u32, root: u32) -> u32 {
+        let base = tensor.key_start() - tensor.start() * tensor.data_type().bytes();
+        let kind = Kind { tensor: *tensor, base, element_bytes: tensor.data_type().bytes(), geometry, root };
+        self.kinds[place_of(tensor)].replace(kind).map_or(NONE, |old| old.geometry)
+    }
+
+    /// Forgets every kind and calls `drop` with the geometries that they used.
+    pub(super) fn forget(&mut self, mut drop: impl FnMut(u32)) {
+        for kind in self.kinds.iter_mut().filter_map(Option::take) {
+            drop(kind.geometry);
+        }
+    }
+}
+
+#[inline(always)]
+fn place_of(tensor: &Tensor) -> usize {
+    (tensor.buffer().to_bits() as usize ^ tensor.layout_hash() as usize) % KINDS
+}
