@@ -1,11 +1,11 @@
 //! What a kernel sees while it runs: exactly the arguments it declared, which block it is, and a few services of its platform.
 
 use super::KernelError;
-use super::access::{Access, Input, Output};
+use super::access::{Input, Output};
 use super::element::Element;
+use super::opened::Opened;
 use crate::platform::DispatchPayload;
 use crate::tensor::TensorArgument;
-use std::cell::RefCell;
 
 /// A condition that must hold before the task of a returned kernel is complete: a 32-bit counter in device memory reaches a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct KernelContext<'a> {
     tensors: &'a [TensorArgument],
     scalars: &'a [u64],
     services: &'a dyn KernelServices,
-    access: RefCell<Access>,
+    opened: Opened,
 }
 
 impl std::fmt::Debug for KernelContext<'_> {
@@ -68,7 +68,7 @@ impl<'a> KernelContext<'a> {
         let tensors = unsafe { slice_of(payload.tensors, payload.tensor_count) };
         // SAFETY: as above.
         let scalars = unsafe { slice_of(payload.scalars, payload.scalar_count) };
-        KernelContext { payload, tensors, scalars, services, access: RefCell::new(Access::default()) }
+        KernelContext { payload, tensors, scalars, services, opened: Opened::default() }
     }
 
     /// The tensor arguments' descriptors, in the order of the submit.
@@ -106,16 +106,18 @@ impl<'a> KernelContext<'a> {
     ///
     /// # Errors
     /// If there is no such argument, its element type is another, or an argument over common bytes is open for writing.
+    #[inline]
     pub fn input<T: Element>(&self, index: usize) -> Result<Input<'_, T>, KernelError> {
-        Input::open(self.tensors, index, &self.access)
+        Input::open(self.tensors, index, &self.opened)
     }
 
     /// Write access to a tensor argument.
     ///
     /// # Errors
     /// If there is no such argument, its element type is another, it was declared as an input, or an argument over common bytes is open.
+    #[inline]
     pub fn output<T: Element>(&self, index: usize) -> Result<Output<'_, T>, KernelError> {
-        Output::open(self.tensors, index, &self.access)
+        Output::open(self.tensors, index, &self.opened)
     }
 
     /// This block's index, from 0.

@@ -3,7 +3,9 @@
 mod access;
 mod context;
 mod element;
+mod opened;
 mod set;
+mod view;
 
 pub use access::{Input, Output};
 pub use context::{Condition, KernelContext, KernelServices};
