@@ -9,7 +9,7 @@ use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::{Condition as CompletionCondition, KernelError, KernelSet};
 use prewire_runtime_core::platform::{
-    Availability, BlockFailure, DeferError, DispatchPayload, Outcome, Platform, Pulse,
+    Availability, BlockFailure, DeferError, DispatchPayload, Dispatched, Outcome, Platform, Pulse,
 };
 use prewire_runtime_core::port::{Condition, Token};
 use prewire_runtime_core::tensor::DataType;
@@ -146,7 +146,7 @@ impl Platform for HostPlatform {
         &self.chip
     }
 
-    unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> bool {
+    unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> Dispatched {
         let (lane, frames) = self.lane(core);
         let parity = token.parity();
         if frames.token(parity ^ 1).is_none() {
@@ -155,10 +155,10 @@ impl Platform for HostPlatform {
         let meeting = self.meeting_of(payload);
         frames.given(token, meeting);
         match self.write((lane, frames), token, payload, meeting) {
-            Ok(()) => false,
+            Ok(()) => Dispatched::Given,
             Err(text) => {
                 frames.refuse(token, text);
-                true
+                Dispatched::Ended
             }
         }
     }

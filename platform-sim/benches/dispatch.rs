@@ -8,7 +8,7 @@ use prewire_runtime_core::id::{CoreId, KernelId, RingIndex, SlotIndex, TaskId};
 use prewire_runtime_core::kernel::{
     Condition, Kernel, KernelContext, KernelError, KernelFunction, KernelServices, KernelSet, RustKernel,
 };
-use prewire_runtime_core::platform::{DispatchPayload, Outcome, Platform};
+use prewire_runtime_core::platform::{DispatchPayload, Dispatched, Outcome, Platform};
 use prewire_runtime_core::port::{Condition as Answer, InFlight, Token, Transition};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ fn main() {
                 payload.core = CoreId(core);
                 // SAFETY: there are no arguments, and every dispatch ends before the next.
                 let ended = unsafe { sim.dispatch(CoreId(core), token, &payload) };
-                assert!(ended && sim.poll(CoreId(core)) == Answer::Finished(token));
+                assert!(ended == Dispatched::Well && sim.poll(CoreId(core)) == Answer::Finished(token));
                 assert_eq!(sim.outcome(CoreId(core), token), Outcome::Ok);
                 core = if core + 1 == cores { 0 } else { core + 1 };
             }

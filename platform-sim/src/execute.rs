@@ -9,7 +9,7 @@ use crate::recorder::Execution;
 use crate::sim::Shared;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::{CKernel, KernelCall, KernelContext, KernelError};
-use prewire_runtime_core::platform::{BlockFailure, DispatchPayload, Outcome};
+use prewire_runtime_core::platform::{BlockFailure, DispatchPayload, Dispatched, Outcome};
 use prewire_runtime_core::port::{Condition, Token};
 use prewire_runtime_core::sync::{Instant, Ordering, fence, sleep};
 use std::any::Any;
@@ -28,20 +28,18 @@ impl<B: RegisterBus> Shared<B> {
     /// # Safety
     /// The token was written to the core, this thread alone plays the core, a run began, and the payload's arguments are valid.
     #[inline(always)]
-    pub(crate) unsafe fn run_plain(&self, core: CoreId, token: Token, payload: &DispatchPayload) {
+    pub(crate) unsafe fn run_plain(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> Dispatched {
         let state = &self.cores[core.index()];
         self.bus.write_condition(core, Condition::Started(token).to_register());
         state.start(token);
         // SAFETY: by contract.
         let result = unsafe { self.call(payload) };
-        let outcome = if result.is_ok() && !state.registered.load(Ordering::Relaxed) {
-            Outcome::Ok
-        } else {
-            self.settle(core, token, result)
-        };
+        let well = result.is_ok() && !state.registered.load(Ordering::Relaxed);
+        let outcome = if well { Outcome::Ok } else { self.settle(core, token, result) };
         state.set_outcome(token, outcome);
         state.end();
         self.bus.write_condition(core, Condition::Finished(token).to_register());
+        if well { Dispatched::Well } else { Dispatched::Ended }
     }
 
     /// Runs a dispatch with everything that may come with it: a fault, a record, siblings. `behind` says that it was pre-loaded.

@@ -7,7 +7,7 @@ use crate::sim::Sim;
 use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::{Condition as CompletionCondition, KernelError, KernelSet};
-use prewire_runtime_core::platform::{BlockFailure, DeferError, DispatchPayload, Outcome, Platform, Pulse};
+use prewire_runtime_core::platform::{BlockFailure, DeferError, DispatchPayload, Dispatched, Outcome, Platform, Pulse};
 use prewire_runtime_core::port::{Condition, Token};
 use prewire_runtime_core::sync::Ordering;
 use prewire_runtime_core::tensor::DataType;
@@ -19,7 +19,7 @@ impl<B: RegisterBus> Sim<B> {
     /// # Safety
     /// As for [`Platform::dispatch`].
     #[inline(never)]
-    unsafe fn dispatch_with_care(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> bool {
+    unsafe fn dispatch_with_care(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> Dispatched {
         let shared = &self.shared;
         let state = &shared.cores[core.index()];
         let together = payload.concurrent && shared.engine != Engine::InlineOnly;
@@ -32,13 +32,13 @@ impl<B: RegisterBus> Sim<B> {
         if !together && shared.engine != Engine::Threads {
             // SAFETY: the token was written and its payload put, and this thread plays the core.
             unsafe { shared.run_with_care(core, token, false) };
-            return true;
+            return Dispatched::Ended;
         }
         if state.pending.fetch_add(1, Ordering::AcqRel) == 0 {
             let pool = if together { &shared.companions } else { &shared.workers };
             pool.submit(core, shared);
         }
-        false
+        Dispatched::Given
     }
 }
 
@@ -48,7 +48,7 @@ impl<B: RegisterBus> Platform for Sim<B> {
     }
 
     #[inline]
-    unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> bool {
+    unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> Dispatched {
         let shared = &*self.shared;
         if payload.concurrent || !shared.quick.load(Ordering::Relaxed) {
             // SAFETY: by contract.
@@ -56,8 +56,7 @@ impl<B: RegisterBus> Platform for Sim<B> {
         }
         shared.bus.write_dispatch(core, u64::from(token.to_register()));
         // SAFETY: the token was written, and this thread plays the core; the rest by contract.
-        unsafe { shared.run_plain(core, token, payload) };
-        true
+        unsafe { shared.run_plain(core, token, payload) }
     }
 
     #[inline]

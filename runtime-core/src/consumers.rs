@@ -112,15 +112,25 @@ impl ConsumerList {
         let mut link = self.0.swap(word_of(ending), order);
         debug_assert!(ending_of(link).is_none(), "a consumer list was closed twice");
         // The list is newest first; turning it round costs one pass and makes consumers run in the order of their submission.
-        let mut oldest = EMPTY;
-        while link != EMPTY {
-            let edge = edges.get(EdgeIndex(link - 1));
+        let mut oldest = link;
+        if link != EMPTY {
+            let newest = edges.get(EdgeIndex(link - 1));
             // SAFETY: the swap made this thread the owner of every link of the list.
-            let next = unsafe { edge.next() };
-            // SAFETY: as above.
-            unsafe { edge.set_next(oldest) };
-            oldest = link;
-            link = next;
+            link = unsafe { newest.next() };
+            // A single consumer, the usual case, is the last already.
+            if link != EMPTY {
+                // SAFETY: as above.
+                unsafe { newest.set_next(EMPTY) };
+            }
+            while link != EMPTY {
+                let edge = edges.get(EdgeIndex(link - 1));
+                // SAFETY: as above.
+                let next = unsafe { edge.next() };
+                // SAFETY: as above.
+                unsafe { edge.set_next(oldest) };
+                oldest = link;
+                link = next;
+            }
         }
         Consumers {
             edges,

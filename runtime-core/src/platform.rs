@@ -47,6 +47,17 @@ unsafe impl Send for DispatchPayload {}
 // SAFETY: as above.
 unsafe impl Sync for DispatchPayload {}
 
+/// What a platform says of a dispatch when it has been given to its core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatched {
+    /// The core runs it, or is about to.
+    Given,
+    /// It may have ended by now, in any way, so that polling is worth while.
+    Ended,
+    /// It has ended with success and no conditions. The core says so, too, but need not be asked.
+    Well,
+}
+
 /// How a block ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -106,12 +117,11 @@ pub trait Platform: Send + Sync {
     /// What the chip is.
     fn chip(&self) -> &ChipSpec;
 
-    /// Puts the payload where the core finds it and writes the token. True if the block has already ended when the call returns, so that polling now
-    /// is worth while.
+    /// Puts the payload where the core finds it and writes the token. Says whether the block has ended when the call returns.
     ///
     /// # Safety
     /// The payload's arguments stay valid until the block has ended, and the core has a free place for the token.
-    unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> bool;
+    unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> Dispatched;
 
     /// Reads what the core says.
     fn poll(&self, core: CoreId) -> Condition;

@@ -60,7 +60,8 @@ impl ReadyRing {
     /// Whether the ring looks empty.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        let head = self.head.load(Ordering::Relaxed);
+        self.tail.load(Ordering::Relaxed) <= head
     }
 
     /// Appends a slot. `give_up` is asked while the ring's last popper keeps a cell busy; when it says yes the slot is handed back.

@@ -12,7 +12,7 @@ use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
 use prewire_runtime_core::graph::{Graph, GraphSizes};
 use prewire_runtime_core::id::{CoreId, EdgeIndex, KernelId, RingIndex, SlotIndex, TaskId};
 use prewire_runtime_core::kernel::{Condition as CompletionCondition, KernelSet};
-use prewire_runtime_core::platform::{BlockFailure, DeferError, DispatchPayload, Outcome, Platform, Pulse};
+use prewire_runtime_core::platform::{BlockFailure, DeferError, DispatchPayload, Dispatched, Outcome, Platform, Pulse};
 use prewire_runtime_core::port::{Condition, Token};
 use prewire_runtime_core::slot::{Parts, TaskBody, TaskFlags};
 use prewire_runtime_core::tensor::DataType;
@@ -49,7 +49,7 @@ impl Platform for Inline {
     }
 
     #[inline]
-    unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> bool {
+    unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> Dispatched {
         let core = &self.cores[core.index()];
         let place = core.payloads[token.parity()].get().cast::<DispatchPayload>();
         // SAFETY: the core has ended what used this place, and one thread owns the core.
@@ -59,7 +59,7 @@ impl Platform for Inline {
         (self.kernel)(unsafe { &*place });
         core.running.store(0, Ordering::Relaxed);
         core.condition.store(Condition::Finished(token).to_register(), Ordering::Release);
-        true
+        Dispatched::Well
     }
 
     #[inline]

@@ -14,7 +14,7 @@ use prewire_runtime_core::graph::Queue;
 use prewire_runtime_core::id::{EdgeIndex, SlotIndex};
 use prewire_runtime_core::platform::{Outcome, Platform};
 use prewire_runtime_core::port::{Condition, Token, Transition};
-use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, Shape, Slot, TaskBody, TaskFlags};
+use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, Parts, Slot, TaskBody, TaskFlags};
 use prewire_runtime_core::sync::pause::{self, Point};
 
 /// Consumers that are released in one piece of a walk.
@@ -31,8 +31,27 @@ pub(crate) struct Walk {
     rest: PausedWalk,
 }
 
-/// The core that a completing task frees, if a successor may be kept for it.
-pub(crate) type FreedCore = Option<CoreKind>;
+/// The core that a completing task frees, if a successor may be kept for it: a bit for each set of parts that would fit it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FreedCore(u32);
+
+impl FreedCore {
+    /// No successor may be kept.
+    pub(crate) const NONE: FreedCore = FreedCore(0);
+
+    #[inline]
+    const fn of(kind: CoreKind) -> FreedCore {
+        match kind {
+            CoreKind::Cube => FreedCore(1 << Parts::CUBE.0),
+            CoreKind::Vector => FreedCore(1 << Parts::VECTOR_0.0 | 1 << Parts::VECTOR_1.0),
+        }
+    }
+
+    #[inline]
+    const fn fits(self, parts: Parts) -> bool {
+        self.0.wrapping_shr(parts.0 as u32) & 1 != 0
+    }
+}
 
 impl<P: Platform> Round<'_, P> {
     /// Looks at every running core and takes in what it says.
@@ -42,14 +61,15 @@ impl<P: Platform> Round<'_, P> {
             let (news, successor) = self.observe(place);
             worked |= news;
             if let Some(successor) = successor {
+                self.own.in_hand += 1;
                 self.run_on(place, Work { slot: successor, block: 0, part: self.part_of(successor) }, true);
             }
         }
         worked
     }
 
-    /// Takes in what a running core says. True if it was anything new; and the successor to run on the core, if it is free and one was kept, which is then
-    /// in hand.
+    /// Takes in what a running core says. True if it was anything new; and the successor to run on the core, if it is free and one was kept, which then
+    /// nobody else has, and which is not yet counted as in hand.
     pub(crate) fn observe(&mut self, place: Place) -> (bool, Option<SlotIndex>) {
         let at = place.index();
         let mut condition = self.platform.poll(self.own.ports[at].core);
@@ -85,12 +105,12 @@ impl<P: Platform> Round<'_, P> {
                 port.running = preloaded;
                 self.own.tracker.opened(place);
                 self.own.dispatches -= 1;
-                (true, self.ended(place, before.running, running, None))
+                (true, self.ended(place, before.running, running, FreedCore::NONE))
             }
             Transition::BothEnded => {
                 self.own.tracker.freed(place);
                 self.own.dispatches -= 2;
-                self.ended(place, before.running, running, None);
+                self.ended(place, before.running, running, FreedCore::NONE);
                 let keep = self.may_keep_for(place);
                 (true, self.ended(place, before.preloaded, preloaded, keep))
             }
@@ -118,11 +138,10 @@ impl<P: Platform> Round<'_, P> {
         let tracker = &self.own.tracker;
         let wanted =
             tracker.is_kept_free(place) || tracker.is_unfit_for_any(place) || self.own.directed.waits_for(place);
-        (!wanted).then_some(place.kind())
+        if wanted { FreedCore::NONE } else { FreedCore::of(place.kind()) }
     }
 
-    /// A block has ended on a core. Returns the successor to run there, which is then in hand.
-    #[inline(always)]
+    /// A block has ended on a core, in whatever way. Returns the successor to run there, as [`Round::observe`] does.
     pub(crate) fn ended(
         &mut self,
         place: Place,
@@ -133,8 +152,6 @@ impl<P: Platform> Round<'_, P> {
         let token = token.expect("an ended dispatch had a token");
         let core = self.own.ports[place.index()].core;
         let slot = self.graph.slots.get(work.slot);
-        // SAFETY: the block's share of the task is open, so the task is not released.
-        let body = unsafe { slot.body() };
         let deferred = match self.platform.outcome(core, token) {
             Outcome::Ok => false,
             Outcome::Failed => {
@@ -143,12 +160,26 @@ impl<P: Platform> Round<'_, P> {
             }
             Outcome::Deferred => self.defer(place, token, work, slot),
         };
-        if self.graph.run.is_cancelled() {
+        self.end_share(work.slot, slot, deferred, freed)
+    }
+
+    /// A block's share of its task is over, but for the conditions of a deferred one. Returns the successor to run on the core, as [`Round::observe`] does.
+    #[inline(always)]
+    pub(crate) fn end_share(
+        &mut self,
+        index: SlotIndex,
+        slot: &Slot,
+        deferred: bool,
+        freed: FreedCore,
+    ) -> Option<SlotIndex> {
+        if self.state.is_cancelled() {
             return None;
         }
+        // SAFETY: the block's share of the task is open, so the task is not released.
+        let body = unsafe { slot.body() };
         // A task of one block and one part, without conditions, is over with its only share: there is nobody to count with.
         let alone = body.blocks == 1 && body.parts.0.is_power_of_two() && !deferred;
-        if alone || slot.end_subtasks(1) { self.complete(work.slot, freed) } else { None }
+        if alone || slot.end_subtasks(1) { self.complete_here(index, slot, freed) } else { None }
     }
 
     #[cold]
@@ -173,41 +204,62 @@ impl<P: Platform> Round<'_, P> {
         slot.blame(extra.ordinal);
     }
 
-    /// A task is over, with all its blocks and conditions, or without any. Its consumers are released; returns the one kept for the freed core, if
-    /// any, which is then in hand.
+    /// A task is over, with all its blocks and conditions, or without any, and nobody has a core for a successor. Its consumers are released.
+    #[inline(never)]
+    pub(crate) fn complete(&mut self, index: SlotIndex) {
+        self.complete_here(index, self.graph.slots.get(index), FreedCore::NONE);
+    }
+
+    /// A task is over. Its consumers are released; returns the one kept for the freed core, if any, as [`Round::observe`] does.
     #[inline(always)]
-    pub(crate) fn complete(&mut self, index: SlotIndex, freed: FreedCore) -> Option<SlotIndex> {
-        let slot = self.graph.slots.get(index);
+    fn complete_here(&mut self, index: SlotIndex, slot: &Slot, freed: FreedCore) -> Option<SlotIndex> {
         pause::at(Point::TaskReleasesConsumers);
         let cause = slot.cause();
-        let ending = if cause == NO_CAUSE { Ending::Ok } else { Ending::Failed };
-        // SAFETY: this thread ended the last share of the task, so it alone closes the list, once.
-        let consumers = unsafe { slot.consumers.close(&self.graph.edges, ending) };
-        if consumers.is_empty() {
-            self.release(slot, cause);
-            return None;
+        if cause != NO_CAUSE {
+            return self.complete_failed(index, slot, cause, freed);
         }
-        self.walk(index, cause, consumers, freed)
+        // SAFETY: this thread ended the last share of the task, so it alone closes the list, once.
+        let consumers = unsafe { slot.consumers.close(&self.graph.edges, Ending::Ok) };
+        self.walk(index, slot, NO_CAUSE, consumers, freed)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn complete_failed(
+        &mut self,
+        index: SlotIndex,
+        slot: &Slot,
+        cause: Ordinal,
+        freed: FreedCore,
+    ) -> Option<SlotIndex> {
+        // SAFETY: as for a task that has no cause.
+        let consumers = unsafe { slot.consumers.close(&self.graph.edges, Ending::Failed) };
+        self.walk(index, slot, cause, consumers, freed)
     }
 
     /// Releases a piece of a task's consumers, and the task with the last of them.
+    #[inline(always)]
     fn walk(
         &mut self,
         index: SlotIndex,
+        slot: &Slot,
         cause: Ordinal,
         mut consumers: Consumers<'_>,
         freed: FreedCore,
     ) -> Option<SlotIndex> {
         let mut kept = None;
         loop {
-            for edge in consumers.by_ref().take(PIECE) {
+            for _ in 0..PIECE {
+                let Some(edge) = consumers.next() else {
+                    self.release(slot, cause);
+                    return kept;
+                };
                 self.release_consumer(edge, cause, freed, &mut kept);
             }
-            if consumers.is_empty() {
-                self.release(self.graph.slots.get(index), cause);
-                return kept;
-            }
-            if self.own.walks.len() < MOST_WALKS && !cfg!(prewire_mutation = "walks_in_one_piece") {
+            if !consumers.is_empty()
+                && self.own.walks.len() < MOST_WALKS
+                && !cfg!(prewire_mutation = "walks_in_one_piece")
+            {
                 self.own.walks.push_back(Walk { slot: index, cause, rest: consumers.pause() });
                 return kept;
             }
@@ -215,15 +267,21 @@ impl<P: Platform> Round<'_, P> {
     }
 
     /// Goes on with the oldest walk that was put aside.
+    #[inline]
     pub(crate) fn walk_on(&mut self) -> bool {
         let Some(walk) = self.own.walks.pop_front() else { return false };
-        // SAFETY: the graph has one table of edges.
-        let consumers = unsafe { walk.rest.resume(&self.graph.edges) };
-        self.walk(walk.slot, walk.cause, consumers, None);
+        self.resume(walk);
         true
     }
 
-    #[inline]
+    #[inline(never)]
+    fn resume(&mut self, walk: Walk) {
+        // SAFETY: the graph has one table of edges.
+        let consumers = unsafe { walk.rest.resume(&self.graph.edges) };
+        self.walk(walk.slot, self.graph.slots.get(walk.slot), walk.cause, consumers, FreedCore::NONE);
+    }
+
+    #[inline(always)]
     fn release_consumer(&mut self, edge: EdgeBody, cause: Ordinal, freed: FreedCore, kept: &mut Option<SlotIndex>) {
         self.platform.charge_release();
         let consumer = self.graph.slots.get(edge.consumer);
@@ -235,29 +293,26 @@ impl<P: Platform> Round<'_, P> {
         }
         // SAFETY: this arrival made the task ready; nobody releases it before it was routed.
         let body = unsafe { consumer.body() };
-        if let Some(kind) = freed
-            && kept.is_none()
-            && self.may_be_kept(consumer, body, kind)
-        {
+        if kept.is_none() && freed.fits(body.parts) && self.may_be_kept(consumer, body) {
             self.own.kept += 1;
-            self.take_in_hand(1);
             *kept = Some(edge.consumer);
             return;
         }
-        // SAFETY: this arrival made the task ready.
-        unsafe { self.graph.route(edge.consumer) };
+        self.route(edge.consumer);
     }
 
-    /// Whether a ready task may follow its producer on a core of this kind at once, ahead of what waits in the queue.
+    /// Puts a task that an arrival made ready where it is to be found.
+    #[inline(never)]
+    fn route(&self, slot: SlotIndex) {
+        // SAFETY: the arrival was this thread's.
+        unsafe { self.graph.route(slot) };
+    }
+
+    /// Whether a ready task that fits the freed core may follow its producer there at once, ahead of what waits in the queue.
     #[inline]
-    fn may_be_kept(&self, task: &Slot, body: &TaskBody, kind: CoreKind) -> bool {
+    fn may_be_kept(&self, task: &Slot, body: &TaskBody) -> bool {
         const ELSEWHERE: TaskFlags = TaskFlags::GANG.with(TaskFlags::DIRECTED).with(TaskFlags::PREDICATE);
-        let shape = match kind {
-            CoreKind::Cube => Shape::Cube,
-            CoreKind::Vector => Shape::Vector,
-        };
-        body.parts.shape() == shape
-            && body.blocks == 1
+        body.blocks == 1
             && body.flags.0 & ELSEWHERE.0 == 0
             && task.cause() == NO_CAUSE
             && (self.own.kept < self.own.kept_most || cfg!(prewire_mutation = "successors_kept_without_end"))

@@ -105,7 +105,7 @@ impl<P: Platform> Round<'_, P> {
         self.own.deferred -= count;
         for &index in &ended[..count] {
             if self.graph.slots.get(index).end_subtasks(1) {
-                self.complete(index, None);
+                self.complete(index);
             }
         }
         count > 0

@@ -11,6 +11,7 @@ use prewire_runtime_core::graph::{Graph, Progress, Queue};
 use prewire_runtime_core::id::{CoreId, SlotIndex};
 use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::port::{InFlight, Token};
+use prewire_runtime_core::run::RunState;
 use prewire_runtime_core::slot::Parts;
 use prewire_runtime_core::sync::{Ordering, fence_behind_rmw};
 use std::collections::VecDeque;
@@ -213,13 +214,16 @@ fn place_at(port: usize) -> Place {
 pub(crate) struct Round<'a, P: Platform> {
     pub(crate) group: &'a SchedulerGroup<P>,
     pub(crate) graph: &'a Graph,
+    /// The head's state: no other run becomes the head while an instance steps.
+    pub(crate) state: &'a RunState,
     pub(crate) platform: &'a P,
     pub(crate) own: &'a mut Instance,
 }
 
 impl<'a, P: Platform> Round<'a, P> {
     pub(crate) fn new(group: &'a SchedulerGroup<P>, own: &'a mut Instance) -> Self {
-        Round { group, graph: &group.graph, platform: &group.platform, own }
+        let graph: &Graph = &group.graph;
+        Round { group, graph, state: graph.run.at(graph.run.head()), platform: &group.platform, own }
     }
 
     /// Takes in which cores can be given work, if that has changed.

@@ -25,7 +25,7 @@ impl<P: Platform> Round<'_, P> {
             prefetch(self.graph.slots.get(slot));
         }
         for &slot in &batch[..count] {
-            self.complete(slot, None);
+            self.complete(slot);
             self.out_of_hand();
         }
         if !queue.is_empty() {
@@ -55,12 +55,12 @@ impl<P: Platform> Round<'_, P> {
             // A block has failed; the ones that nobody claimed are skipped.
             let (_, skipped) = slot.claim_blocks(body.blocks, u32::MAX);
             if skipped > 0 && slot.end_subtasks(skipped * body.parts.count()) {
-                self.complete(index, None);
+                self.complete(index);
             }
             return false;
         }
         if unclaimed == body.blocks && !self.predicate_holds(slot) {
-            self.complete(index, None);
+            self.complete(index);
             return false;
         }
         true

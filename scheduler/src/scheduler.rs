@@ -58,7 +58,7 @@ impl<P: Platform> Scheduler<P> {
     #[inline]
     pub fn step(&mut self) -> Step {
         let mut round = Round::new(&self.group, &mut self.own);
-        let worked = if round.graph.run.is_cancelled() { round.wind_down() } else { round.work() };
+        let worked = if round.state.is_cancelled() { round.wind_down() } else { round.work() };
         round.publish(worked);
         if worked {
             Step::Worked

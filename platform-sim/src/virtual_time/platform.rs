@@ -5,7 +5,7 @@ use crate::core::POISON;
 use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::{Condition as CompletionCondition, KernelSet};
-use prewire_runtime_core::platform::{BlockFailure, DeferError, DispatchPayload, Outcome, Platform, Pulse};
+use prewire_runtime_core::platform::{BlockFailure, DeferError, DispatchPayload, Dispatched, Outcome, Platform, Pulse};
 use prewire_runtime_core::port::{Condition, Token};
 use prewire_runtime_core::tensor::DataType;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ impl Platform for VirtualSim {
         self.sim.chip()
     }
 
-    unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> bool {
+    unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> Dispatched {
         if payload.concurrent {
             let shared = &self.sim.shared;
             let mut aside = shared.cores[core.index()].aside(token).lock().expect(POISON);
             aside.member = Some(shared.cohorts.join(payload));
         }
         self.world().dispatch(core, token, payload);
-        false
+        Dispatched::Given
     }
 
     fn poll(&self, core: CoreId) -> Condition {

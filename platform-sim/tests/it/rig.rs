@@ -6,7 +6,7 @@ use prewire_runtime_core::chip::{ChipSpec, FastPath, RegisterMap};
 use prewire_runtime_core::graph::{Graph, GraphSizes};
 use prewire_runtime_core::id::{CoreId, KernelId, RingIndex, SlotIndex, TaskId};
 use prewire_runtime_core::kernel::{Kernel, KernelContext, KernelError, KernelFunction, KernelSet};
-use prewire_runtime_core::platform::{BlockFailure, DispatchPayload, Outcome, Platform};
+use prewire_runtime_core::platform::{BlockFailure, DispatchPayload, Dispatched, Outcome, Platform};
 use prewire_runtime_core::port::{Condition, InFlight, Token, Transition};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -113,8 +113,8 @@ impl<B: RegisterBus> Rig<B> {
         self.next[core.index()] = token.next();
         self.in_flight[core.index()].dispatched(token);
         // SAFETY: the rig keeps to one running and one pre-loaded dispatch, and its arguments live as long as the test.
-        let ended = unsafe { self.sim.dispatch(core, token, payload) };
-        (token, ended)
+        let dispatched = unsafe { self.sim.dispatch(core, token, payload) };
+        (token, dispatched != Dispatched::Given)
     }
 
     /// Waits until the core has no dispatch left.

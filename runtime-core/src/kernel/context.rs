@@ -41,8 +41,6 @@ pub trait KernelServices: Sync {
 /// A kernel's view of its task.
 pub struct KernelContext<'a> {
     payload: &'a DispatchPayload,
-    tensors: &'a [TensorArgument],
-    scalars: &'a [u64],
     services: &'a dyn KernelServices,
     opened: Opened,
 }
@@ -64,16 +62,20 @@ impl<'a> KernelContext<'a> {
     /// but tasks that the dependencies order against this one touches that memory.
     #[inline]
     pub unsafe fn new(payload: &'a DispatchPayload, services: &'a dyn KernelServices) -> Self {
-        // SAFETY: valid for the lifetime by contract; a null pointer is never stored for a non-empty list.
-        let tensors = unsafe { slice_of(payload.tensors, payload.tensor_count) };
-        // SAFETY: as above.
-        let scalars = unsafe { slice_of(payload.scalars, payload.scalar_count) };
-        KernelContext { payload, tensors, scalars, services, opened: Opened::default() }
+        KernelContext { payload, services, opened: Opened::default() }
     }
 
     /// The tensor arguments' descriptors, in the order of the submit.
+    #[inline]
     pub fn tensors(&self) -> &'a [TensorArgument] {
-        self.tensors
+        // SAFETY: valid for the lifetime by the contract of `new`; a null pointer is never stored for a non-empty list.
+        unsafe { slice_of(self.payload.tensors, self.payload.tensor_count) }
+    }
+
+    #[inline]
+    fn scalars(&self) -> &'a [u64] {
+        // SAFETY: as for the tensors.
+        unsafe { slice_of(self.payload.scalars, self.payload.scalar_count) }
     }
 
     /// A scalar argument's cell.
@@ -81,10 +83,10 @@ impl<'a> KernelContext<'a> {
     /// # Errors
     /// If the task has no such scalar.
     pub fn scalar_bits(&self, index: usize) -> Result<u64, KernelError> {
-        self.scalars.get(index).copied().ok_or_else(|| {
+        self.scalars().get(index).copied().ok_or_else(|| {
             KernelError::new(
                 KernelError::ACCESS,
-                format!("scalar {index} was asked for and the task has {}", self.scalars.len()),
+                format!("scalar {index} was asked for and the task has {}", self.scalars().len()),
             )
         })
     }
@@ -99,7 +101,7 @@ impl<'a> KernelContext<'a> {
 
     /// How many scalar arguments there are.
     pub fn scalar_count(&self) -> usize {
-        self.scalars.len()
+        self.scalars().len()
     }
 
     /// Read access to a tensor argument.
@@ -108,7 +110,7 @@ impl<'a> KernelContext<'a> {
     /// If there is no such argument, its element type is another, or an argument over common bytes is open for writing.
     #[inline]
     pub fn input<T: Element>(&self, index: usize) -> Result<Input<'_, T>, KernelError> {
-        Input::open(self.tensors, index, &self.opened)
+        Input::open(self.tensors(), index, &self.opened)
     }
 
     /// Write access to a tensor argument.
@@ -117,7 +119,7 @@ impl<'a> KernelContext<'a> {
     /// If there is no such argument, its element type is another, it was declared as an input, or an argument over common bytes is open.
     #[inline]
     pub fn output<T: Element>(&self, index: usize) -> Result<Output<'_, T>, KernelError> {
-        Output::open(self.tensors, index, &self.opened)
+        Output::open(self.tensors(), index, &self.opened)
     }
 
     /// This block's index, from 0.

@@ -1,38 +1,44 @@
 //! One block on one core: the payload, the token, and what follows if the block has ended by then.
 
+use crate::complete::FreedCore;
 use crate::instance::{Round, Work};
 use crate::tracker::Place;
 use prewire_runtime_core::id::TaskId;
-use prewire_runtime_core::platform::{DispatchPayload, Platform};
+use prewire_runtime_core::platform::{DispatchPayload, Dispatched, Platform};
 use prewire_runtime_core::port::{Condition, Token};
-use prewire_runtime_core::slot::{TaskBody, TaskFlags};
+use prewire_runtime_core::slot::{Slot, TaskBody, TaskFlags};
 use prewire_runtime_core::sync::pause::{self, Point};
 
+/// What a block is launched with that its task need not say in one place.
+struct Launched {
+    first_unit: u32,
+    tensor_count: u16,
+    scalar_count: u16,
+    budget_ns: u64,
+}
+
 impl<P: Platform> Round<'_, P> {
-    /// Writes payload and token. True if the platform says that the block has already ended.
+    /// Writes payload and token. Says which token, and what the platform says of the block by then.
     #[inline(always)]
-    fn launch(&mut self, place: Place, work: Work) -> (Token, bool) {
+    fn launch(&mut self, place: Place, work: Work, slot: &Slot) -> (Token, Dispatched) {
+        const UNUSUAL: TaskFlags = TaskFlags::DIRECTORY.with(TaskFlags::BUDGET);
         let port = &mut self.own.ports[place.index()];
         let token = port.next;
         port.next = token.next();
         let core = port.core;
-        let slot = self.graph.slots.get(work.slot);
         // SAFETY: the block's share of the task is open, so the task is not released.
         let body = unsafe { slot.body() };
-        let [cube, vector_0, vector_1] = body.kernels;
-        let kernel = match work.part {
-            0 => cube,
-            1 => vector_0,
-            _ => vector_1,
-        };
-        let (first_unit, tensor_count, scalar_count) = if body.flags.has(TaskFlags::DIRECTORY) {
-            self.arguments_of(body, work.block)
+        let kernel = body.kernels[work.part as usize];
+        let Launched { first_unit, tensor_count, scalar_count, budget_ns } = if body.flags.0 & UNUSUAL.0 == 0 {
+            let TaskBody { arguments, tensors, scalars, .. } = *body;
+            Launched { first_unit: arguments, tensor_count: tensors, scalar_count: scalars, budget_ns: 0 }
         } else {
-            (body.arguments, body.tensors, body.scalars)
+            self.launched(slot, work.block)
         };
         let arguments = self.graph.arguments.pointer(first_unit);
+        let id: TaskId = body.id;
         let payload = DispatchPayload {
-            task: body.id,
+            task: id,
             tensors: arguments.cast(),
             scalars: arguments.wrapping_add(tensor_count as usize).cast(),
             slot: work.slot,
@@ -47,25 +53,32 @@ impl<P: Platform> Round<'_, P> {
             scalar_count,
             concurrent: body.flags.has(TaskFlags::CONCURRENT),
         };
+        self.group.watched[core.index()].set(token, id, kernel, budget_ns);
+        // SAFETY: the arguments stay until the task is released, which this block's open share prevents; the tracker says that the core has room.
+        let dispatched = unsafe { self.platform.dispatch(core, token, &payload) };
+        (token, dispatched)
+    }
+
+    /// What a block is launched with whose task has a directory or a budget of its own.
+    #[cold]
+    #[inline(never)]
+    fn launched(&self, slot: &Slot, block: u32) -> Launched {
+        // SAFETY: the block's share of the task is open, so the task is not released.
+        let body = unsafe { slot.body() };
         let budget_ns = if body.flags.has(TaskFlags::BUDGET) {
             // SAFETY: as above; the flag says that the cold part was written.
             unsafe { slot.extra() }.budget_ns
         } else {
             0
         };
-        let id: TaskId = body.id;
-        self.group.watched[core.index()].set(token, id, kernel, budget_ns);
-        // SAFETY: the arguments stay until the task is released, which this block's open share prevents; the tracker says that the core has room.
-        let ended = unsafe { self.platform.dispatch(core, token, &payload) };
-        (token, ended)
-    }
-
-    /// Where a block has its arguments, whose task has a directory.
-    #[cold]
-    fn arguments_of(&self, body: &TaskBody, block: u32) -> (u32, u16, u16) {
-        // SAFETY: the block's share of the task is open, so the task is not reclaimed, and its flag says that it has a directory.
-        let entry = unsafe { self.graph.arguments.entry(body.arguments, block) };
-        (entry.first, entry.tensors, entry.scalars)
+        let (first_unit, tensor_count, scalar_count) = if body.flags.has(TaskFlags::DIRECTORY) {
+            // SAFETY: as above, and the flag says that the task has a directory.
+            let entry = unsafe { self.graph.arguments.entry(body.arguments, block) };
+            (entry.first, entry.tensors, entry.scalars)
+        } else {
+            (body.arguments, body.tensors, body.scalars)
+        };
+        Launched { first_unit, tensor_count, scalar_count, budget_ns }
     }
 
     /// Runs a block on an idle core. If it ends at once, its successor follows on the same core if one may be kept (and `keep` says so), and so on.
@@ -75,30 +88,50 @@ impl<P: Platform> Round<'_, P> {
     pub(crate) fn run_on(&mut self, place: Place, work: Work, keep: bool) {
         let mut work = work;
         self.own.warm[place.kind() as usize] = place;
+        self.out_of_hand();
+        let mut freed = if keep { self.may_keep_for(place) } else { FreedCore::NONE };
         loop {
-            self.out_of_hand();
-            let (token, ended) = self.launch(place, work);
-            let port = &mut self.own.ports[place.index()];
-            if !(ended && self.platform.poll(port.core) == Condition::Finished(token)) {
-                port.in_flight.dispatched(token);
-                port.running = work;
-                self.group.watched[port.core.index()].hold(Some(token));
-                self.own.tracker.started(place);
-                self.own.dispatches += 1;
-                return;
+            let slot = self.graph.slots.get(work.slot);
+            let (token, dispatched) = self.launch(place, work, slot);
+            let well = dispatched == Dispatched::Well;
+            if !(well || dispatched == Dispatched::Ended && self.has_ended(place, token)) {
+                return self.runs_on(place, token, work);
             }
-            let freed = if keep { self.may_keep_for(place) } else { None };
-            match self.ended(place, Some(token), work, freed) {
+            // What ended may have been the core itself. Else nothing that a block does on this thread changes what the core is kept for.
+            if keep && self.learn_availability() {
+                freed = self.may_keep_for(place);
+            }
+            let successor = if well {
+                self.end_share(work.slot, slot, false, freed)
+            } else {
+                self.ended(place, Some(token), work, freed)
+            };
+            match successor {
                 Some(next) => work = Work { slot: next, block: 0, part: self.part_of(next) },
                 None => return,
             }
         }
     }
 
+    /// Whether the core says that it has ended a dispatch.
+    fn has_ended(&self, place: Place, token: Token) -> bool {
+        self.platform.poll(self.own.ports[place.index()].core) == Condition::Finished(token)
+    }
+
+    /// Notes that a core runs a block, and goes on doing so.
+    fn runs_on(&mut self, place: Place, token: Token, work: Work) {
+        let port = &mut self.own.ports[place.index()];
+        port.in_flight.dispatched(token);
+        port.running = work;
+        self.group.watched[port.core.index()].hold(Some(token));
+        self.own.tracker.started(place);
+        self.own.dispatches += 1;
+    }
+
     /// Puts a block behind what a core runs. The block's task is in hand before the call and no more behind it.
     pub(crate) fn preload_on(&mut self, place: Place, work: Work) {
         self.out_of_hand();
-        let (token, _) = self.launch(place, work);
+        let (token, _) = self.launch(place, work, self.graph.slots.get(work.slot));
         let port = &mut self.own.ports[place.index()];
         port.in_flight.dispatched(token);
         port.preloaded = work;

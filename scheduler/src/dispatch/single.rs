@@ -65,7 +65,7 @@ impl<P: Platform> Round<'_, P> {
     /// Places blocks of a task in hand, leaving a free core for each of `others` in hand behind it.
     #[inline]
     fn place_single(&mut self, kind: CoreKind, index: SlotIndex, others: usize) {
-        if self.graph.run.is_cancelled() {
+        if self.state.is_cancelled() {
             return self.out_of_hand();
         }
         if !self.admit(index) {
@@ -133,7 +133,7 @@ impl<P: Platform> Round<'_, P> {
     }
 
     fn preload_single(&mut self, kind: CoreKind, index: SlotIndex, others: usize) {
-        if self.graph.run.is_cancelled() || !self.admit(index) {
+        if self.state.is_cancelled() || !self.admit(index) {
             return self.out_of_hand();
         }
         // SAFETY: the task is in this thread's hand.

@@ -4,7 +4,9 @@ use prewire_runtime_core::chip::ChipSpec;
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::CoreId;
 use prewire_runtime_core::kernel::{Condition as CompletionCondition, KernelError, KernelSet};
-use prewire_runtime_core::platform::{BlockFailure, DeferError, DispatchPayload, Outcome, Platform, Pulse};
+use prewire_runtime_core::platform::{
+    BlockFailure, DeferError, DispatchPayload, Dispatched as AtOnce, Outcome, Platform, Pulse,
+};
 use prewire_runtime_core::port::{Condition, Token};
 use prewire_runtime_core::tensor::DataType;
 use std::collections::HashMap;
@@ -246,7 +248,7 @@ impl Platform for TestChip {
         &self.spec
     }
 
-    unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> bool {
+    unsafe fn dispatch(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> AtOnce {
         self.touch(core);
         if let Some(before) = &self.before_dispatch {
             before(payload);
@@ -264,22 +266,22 @@ impl Platform for TestChip {
                     assert!(places.preloaded.is_none(), "a third dispatch to core {}", core.0);
                     places.preloaded = Some(dispatched);
                 }
-                false
+                AtOnce::Given
             }
             Engine::Inline if payload.concurrent => {
                 let chip = self.me.get().and_then(std::sync::Weak::upgrade).expect("attached");
                 std::thread::spawn(move || chip.execute(core.index(), dispatched));
-                false
+                AtOnce::Given
             }
             Engine::Inline => {
                 self.say_started(core.index(), token);
                 let ended = (self.kernel)(payload);
                 self.say_finished(core.index(), token, ended);
-                true
+                AtOnce::Ended
             }
             Engine::Threads => {
                 self.cores[core.index()].feed.get().expect("attached").send(dispatched).unwrap();
-                false
+                AtOnce::Given
             }
         }
     }
