@@ -22,24 +22,37 @@ use std::time::Duration;
 const TEXT_BYTES: usize = 256;
 
 impl<B: RegisterBus> Shared<B> {
-    /// Runs a dispatch on a core that has no fault and is not recorded, for the thread that dispatches: its own payload need not be put into the
-    /// core's place, as nobody else looks there.
+    /// Gives a dispatch to a core that has no fault and is not recorded, and runs it there, for the thread that dispatches: its own payload need not be put
+    /// into the core's place, as nobody else looks there.
     ///
     /// # Safety
-    /// The token was written to the core, this thread alone plays the core, a run began, and the payload's arguments are valid.
+    /// The core has a free place for the token, this thread alone plays the core, a run began, and the payload's arguments are valid.
     #[inline(always)]
     pub(crate) unsafe fn run_plain(&self, core: CoreId, token: Token, payload: &DispatchPayload) -> Dispatched {
         let state = &self.cores[core.index()];
-        self.bus.write_condition(core, Condition::Started(token).to_register());
+        self.bus.write_dispatch_and_start(core, token);
         state.start(token);
         // SAFETY: by contract.
         let result = unsafe { self.call(payload) };
-        let well = result.is_ok() && !state.registered.load(Ordering::Relaxed);
-        let outcome = if well { Outcome::Ok } else { self.settle(core, token, result) };
+        if result.is_err() || state.registered.load(Ordering::Relaxed) {
+            self.end_unusually(core, token, result);
+            return Dispatched::Ended;
+        }
+        state.set_outcome(token, Outcome::Ok);
+        state.end();
+        self.bus.write_condition(core, Condition::Finished(token).to_register());
+        Dispatched::Well
+    }
+
+    /// Ends a plain dispatch that failed or left conditions.
+    #[cold]
+    #[inline(never)]
+    fn end_unusually(&self, core: CoreId, token: Token, result: Result<(), Box<KernelError>>) {
+        let state = &self.cores[core.index()];
+        let outcome = self.settle(core, token, result);
         state.set_outcome(token, outcome);
         state.end();
         self.bus.write_condition(core, Condition::Finished(token).to_register());
-        if well { Dispatched::Well } else { Dispatched::Ended }
     }
 
     /// Runs a dispatch with everything that may come with it: a fault, a record, siblings. `behind` says that it was pre-loaded.

@@ -54,8 +54,7 @@ impl<B: RegisterBus> Platform for Sim<B> {
             // SAFETY: by contract.
             return unsafe { self.dispatch_with_care(core, token, payload) };
         }
-        shared.bus.write_dispatch(core, u64::from(token.to_register()));
-        // SAFETY: the token was written, and this thread plays the core; the rest by contract.
+        // SAFETY: this thread plays the core; the rest by contract.
         unsafe { shared.run_plain(core, token, payload) }
     }
 

@@ -62,7 +62,8 @@ impl<P: Platform> Round<'_, P> {
             worked |= news;
             if let Some(successor) = successor {
                 self.own.in_hand += 1;
-                self.run_on(place, Work { slot: successor, block: 0, part: self.part_of(successor) }, true);
+                let work = Work { slot: successor, block: 0, part: self.part_of(successor) };
+                self.run_on(place, work, true, &mut [].iter());
             }
         }
         worked

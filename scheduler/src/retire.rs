@@ -6,7 +6,7 @@ use prewire_runtime_core::graph::Queue;
 use prewire_runtime_core::id::SlotIndex;
 use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::ready::BATCH;
-use prewire_runtime_core::slot::{NO_CAUSE, Slot, TaskFlags};
+use prewire_runtime_core::slot::{NO_CAUSE, Slot, TaskBody, TaskFlags};
 use prewire_runtime_core::sync::prefetch;
 use prewire_runtime_core::tensor::DataType;
 
@@ -39,11 +39,14 @@ impl<P: Platform> Round<'_, P> {
     pub(crate) fn admit(&mut self, index: SlotIndex) -> bool {
         let slot = self.graph.slots.get(index);
         // SAFETY: the task is in this thread's hand.
-        let flags = unsafe { slot.body() }.flags;
-        if slot.cause() == NO_CAUSE && !flags.has(TaskFlags::PREDICATE) {
-            return true;
-        }
-        self.admit_conditional(index, slot)
+        let body = unsafe { slot.body() };
+        Self::runs_for_certain(slot, body) || self.admit_conditional(index, slot)
+    }
+
+    /// Whether there is nothing to decide about a task taken from its queue: it runs.
+    #[inline]
+    pub(crate) fn runs_for_certain(slot: &Slot, body: &TaskBody) -> bool {
+        slot.cause() == NO_CAUSE && !body.flags.has(TaskFlags::PREDICATE)
     }
 
     #[cold]

@@ -3,7 +3,7 @@
 use super::RegisterBus;
 use crossbeam_utils::CachePadded;
 use prewire_runtime_core::id::CoreId;
-use prewire_runtime_core::port::Condition;
+use prewire_runtime_core::port::{Condition, Token};
 use prewire_runtime_core::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// One core's registers. They share a line: whoever writes one of them has just looked at the other.
@@ -48,6 +48,13 @@ impl RegisterBus for MemoryBus {
     #[inline]
     fn read_dispatch(&self, core: CoreId) -> u64 {
         self.0[core.index()].dispatch.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn write_dispatch_and_start(&self, core: CoreId, token: Token) {
+        let registers = &self.0[core.index()];
+        registers.dispatch.store(u64::from(token.to_register()), Ordering::Release);
+        registers.condition.store(Condition::Started(token).to_register(), Ordering::Release);
     }
 
     #[inline]

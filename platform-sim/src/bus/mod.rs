@@ -9,6 +9,7 @@ pub use recording::{Access, Direction, RecordingBus, Register, Side};
 pub use window::{WindowBus, WindowError};
 
 use prewire_runtime_core::id::CoreId;
+use prewire_runtime_core::port::{Condition, Token};
 
 /// The registers of all cores, seen from both sides.
 ///
@@ -28,4 +29,11 @@ pub trait RegisterBus: Send + Sync + 'static {
 
     /// The core writes its condition register.
     fn write_condition(&self, core: CoreId, value: u32);
+
+    /// The scheduler writes a token and the core says that it has started it, where one thread plays both.
+    #[inline]
+    fn write_dispatch_and_start(&self, core: CoreId, token: Token) {
+        self.write_dispatch(core, u64::from(token.to_register()));
+        self.write_condition(core, Condition::Started(token).to_register());
+    }
 }

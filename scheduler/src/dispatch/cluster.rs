@@ -69,7 +69,7 @@ impl<P: Platform> Round<'_, P> {
     pub(crate) fn place_parts(&mut self, cluster: usize, parts: Parts, slot: SlotIndex, block: u32) {
         for part in (0..3).filter(|&part| parts.has(part)) {
             self.own.in_hand += 1;
-            self.run_on(Place::new(cluster, part), Work { slot, block, part: part as u8 }, false);
+            self.run_block(Place::new(cluster, part), Work { slot, block, part: part as u8 });
         }
     }
 

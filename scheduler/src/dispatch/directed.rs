@@ -122,7 +122,7 @@ impl<P: Platform> Round<'_, P> {
             self.group.gangs.served(place.kind());
             self.own.directed_streak[place.kind() as usize] += 1;
             if idle {
-                self.run_on(place, work, false);
+                self.run_block(place, work);
             } else {
                 self.preload_on(place, work);
             }

@@ -3,7 +3,7 @@
 use crate::complete::FreedCore;
 use crate::instance::{Round, Work};
 use crate::tracker::Place;
-use prewire_runtime_core::id::TaskId;
+use prewire_runtime_core::id::{CoreId, SlotIndex, TaskId};
 use prewire_runtime_core::platform::{DispatchPayload, Dispatched, Platform};
 use prewire_runtime_core::port::{Condition, Token};
 use prewire_runtime_core::slot::{Slot, TaskBody, TaskFlags};
@@ -18,14 +18,10 @@ struct Launched {
 }
 
 impl<P: Platform> Round<'_, P> {
-    /// Writes payload and token. Says which token, and what the platform says of the block by then.
+    /// Writes payload and token. Returns what the platform says of the block by then.
     #[inline(always)]
-    fn launch(&mut self, place: Place, work: Work, slot: &Slot) -> (Token, Dispatched) {
+    fn launch(&self, place: Place, core: CoreId, token: Token, work: Work, slot: &Slot) -> Dispatched {
         const UNUSUAL: TaskFlags = TaskFlags::DIRECTORY.with(TaskFlags::BUDGET);
-        let port = &mut self.own.ports[place.index()];
-        let token = port.next;
-        port.next = token.next();
-        let core = port.core;
         // SAFETY: the block's share of the task is open, so the task is not released.
         let body = unsafe { slot.body() };
         let kernel = body.kernels[work.part as usize];
@@ -55,8 +51,7 @@ impl<P: Platform> Round<'_, P> {
         };
         self.group.watched[core.index()].set(token, id, kernel, budget_ns);
         // SAFETY: the arguments stay until the task is released, which this block's open share prevents; the tracker says that the core has room.
-        let dispatched = unsafe { self.platform.dispatch(core, token, &payload) };
-        (token, dispatched)
+        unsafe { self.platform.dispatch(core, token, &payload) }
     }
 
     /// What a block is launched with whose task has a directory or a budget of its own.
@@ -81,21 +76,39 @@ impl<P: Platform> Round<'_, P> {
         Launched { first_unit, tensor_count, scalar_count, budget_ns }
     }
 
-    /// Runs a block on an idle core. If it ends at once, its successor follows on the same core if one may be kept (and `keep` says so), and so on.
+    /// Runs a block on an idle core, and nothing behind it.
     ///
     /// The block's task is in hand before the call and no more behind it.
-    #[inline]
-    pub(crate) fn run_on(&mut self, place: Place, work: Work, keep: bool) {
+    pub(crate) fn run_block(&mut self, place: Place, work: Work) {
+        self.run_on(place, work, false, &mut [].iter());
+    }
+
+    /// Runs a block on an idle core. If it ends at once, its successor follows on the same core if one may be kept (and `keep` says so), and so on; and behind
+    /// the last of these the tasks of `others`, in hand as the block's own was, as long as they are such as can follow without another thought.
+    ///
+    /// The block's task is in hand before the call and no more behind it, as are those that were taken from `others`.
+    pub(crate) fn run_on(
+        &mut self,
+        place: Place,
+        work: Work,
+        keep: bool,
+        others: &mut std::slice::Iter<'_, SlotIndex>,
+    ) {
         let mut work = work;
         self.own.warm[place.kind() as usize] = place;
         self.out_of_hand();
         let mut freed = if keep { self.may_keep_for(place) } else { FreedCore::NONE };
+        let port = &self.own.ports[place.index()];
+        let (core, mut next) = (port.core, port.next);
         loop {
             let slot = self.graph.slots.get(work.slot);
-            let (token, dispatched) = self.launch(place, work, slot);
+            let token = next;
+            next = token.next();
+            let dispatched = self.launch(place, core, token, work, slot);
             let well = dispatched == Dispatched::Well;
-            if !(well || dispatched == Dispatched::Ended && self.has_ended(place, token)) {
-                return self.runs_on(place, token, work);
+            if !(well || dispatched == Dispatched::Ended && self.platform.poll(core) == Condition::Finished(token)) {
+                self.runs_on(place, token, work);
+                break;
             }
             // What ended may have been the core itself. Else nothing that a block does on this thread changes what the core is kept for.
             if keep && self.learn_availability() {
@@ -106,16 +119,28 @@ impl<P: Platform> Round<'_, P> {
             } else {
                 self.ended(place, Some(token), work, freed)
             };
-            match successor {
-                Some(next) => work = Work { slot: next, block: 0, part: self.part_of(next) },
-                None => return,
-            }
+            let Some(next) = successor.or_else(|| self.follows(place, others)) else { break };
+            work = Work { slot: next, block: 0, part: self.part_of(next) };
         }
+        self.own.ports[place.index()].next = next;
     }
 
-    /// Whether the core says that it has ended a dispatch.
-    fn has_ended(&self, place: Place, token: Token) -> bool {
-        self.platform.poll(self.own.ports[place.index()].core) == Condition::Finished(token)
+    /// Takes the next of the tasks in hand, if it may follow at once on an idle core: it has one block, nothing to be decided first, and the core is still for
+    /// whoever comes.
+    #[inline(always)]
+    fn follows(&mut self, place: Place, others: &mut std::slice::Iter<'_, SlotIndex>) -> Option<SlotIndex> {
+        let &index = others.as_slice().first()?;
+        let slot = self.graph.slots.get(index);
+        // SAFETY: the task is in this thread's hand.
+        let body = unsafe { slot.body() };
+        let plain = body.blocks == 1 && Self::runs_for_certain(slot, body);
+        if !plain || !self.own.tracker.may_take_any(place) || self.state.is_cancelled() {
+            return None;
+        }
+        others.next();
+        slot.claim_blocks(1, 1);
+        self.out_of_hand();
+        Some(index)
     }
 
     /// Notes that a core runs a block, and goes on doing so.
@@ -131,7 +156,10 @@ impl<P: Platform> Round<'_, P> {
     /// Puts a block behind what a core runs. The block's task is in hand before the call and no more behind it.
     pub(crate) fn preload_on(&mut self, place: Place, work: Work) {
         self.out_of_hand();
-        let (token, _) = self.launch(place, work, self.graph.slots.get(work.slot));
+        let port = &mut self.own.ports[place.index()];
+        let (core, token) = (port.core, port.next);
+        port.next = token.next();
+        self.launch(place, core, token, work, self.graph.slots.get(work.slot));
         let port = &mut self.own.ports[place.index()];
         port.in_flight.dispatched(token);
         port.preloaded = work;

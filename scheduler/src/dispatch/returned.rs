@@ -81,7 +81,7 @@ impl<P: Platform> Round<'_, P> {
         self.take_in_hand(1);
         self.group.gangs.served(kind);
         if self.own.tracker.is_idle(place) {
-            self.run_on(place, block.work, false);
+            self.run_block(place, block.work);
         } else {
             self.preload_on(place, block.work);
         }

@@ -41,8 +41,9 @@ impl<P: Platform> Round<'_, P> {
             let warm = &mut self.own.warm[kind as usize];
             *warm = self.own.tracker.choose_next(kind, *warm).unwrap_or(*warm);
         }
-        for (at, &slot) in batch[..count].iter().enumerate() {
-            self.place_single(kind, slot, count - at - 1);
+        let mut others = batch[..count].iter();
+        while let Some(&slot) = others.next() {
+            self.place_single(kind, slot, &mut others);
         }
         count > 0
     }
@@ -62,9 +63,9 @@ impl<P: Platform> Round<'_, P> {
         }
     }
 
-    /// Places blocks of a task in hand, leaving a free core for each of `others` in hand behind it.
+    /// Places blocks of a task in hand, leaving a free core for each of `others` in hand behind it. Of these some may be placed with it.
     #[inline]
-    fn place_single(&mut self, kind: CoreKind, index: SlotIndex, others: usize) {
+    fn place_single(&mut self, kind: CoreKind, index: SlotIndex, others: &mut std::slice::Iter<'_, SlotIndex>) {
         if self.state.is_cancelled() {
             return self.out_of_hand();
         }
@@ -81,15 +82,15 @@ impl<P: Platform> Round<'_, P> {
                 return self.put_back(Self::queue_of(kind), index);
             };
             slot.claim_blocks(1, 1);
-            return self.run_on(place, Work { slot: index, block: 0, part }, true);
+            return self.run_on(place, Work { slot: index, block: 0, part }, true, others);
         }
-        let free = self.own.tracker.free_cores(kind).saturating_sub(others);
+        let free = self.own.tracker.free_cores(kind).saturating_sub(others.len());
         let blocks = self.claim(index, Self::queue_of(kind), free as u32);
         for block in blocks {
             let place = self.own.tracker.choose_next(kind, self.own.warm[kind as usize]);
             let place = place.expect("no more blocks were claimed than there are free cores");
             self.own.in_hand += 1;
-            self.run_on(place, Work { slot: index, block, part }, false);
+            self.run_block(place, Work { slot: index, block, part });
         }
     }
 

@@ -148,7 +148,7 @@ impl<P: Platform> Round<'_, P> {
                 if let Some(place) = self.own_place(self.core_of(gang, block)) {
                     self.own.in_hand += 1;
                     left -= 1;
-                    self.run_on(place, Work { slot, block, part: Self::only_part(parts) }, false);
+                    self.run_block(place, Work { slot, block, part: Self::only_part(parts) });
                 }
                 block += 1;
             }
@@ -158,7 +158,7 @@ impl<P: Platform> Round<'_, P> {
             let place = self.own.tracker.choose_for_gang(parts).expect("a share is no larger than what was offered");
             if parts.0.is_power_of_two() {
                 self.own.in_hand += 1;
-                self.run_on(place, Work { slot, block, part: Self::only_part(parts) }, false);
+                self.run_block(place, Work { slot, block, part: Self::only_part(parts) });
             } else {
                 self.place_parts(place.cluster as usize, parts, slot, block);
             }

@@ -189,6 +189,12 @@ impl Tracker {
         }
     }
 
+    /// Whether the core may take a single block now.
+    #[inline]
+    pub(crate) fn may_take_any(&self, place: Place) -> bool {
+        self.free(place.part as usize) & place.bit() != 0
+    }
+
     /// A core of the kind for a single block: the one used last if it is free, as it is warm, and else one of the first cluster that has one, so that
     /// whole clusters stay free for those who need them.
     #[inline]
