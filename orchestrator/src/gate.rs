@@ -67,7 +67,7 @@ impl Orchestrator {
             self.scratch.planned.clear();
             self.look_up_nothing();
             let mut plan = Plan::dummy();
-            match self.admit(&mut plan) {
+            match self.admit_again(&mut plan) {
                 Ok(()) => {
                     self.gate = Gate::At(self.wire_gate(&plan));
                     break;

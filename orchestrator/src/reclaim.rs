@@ -1,11 +1,12 @@
 //! Taking back what finished tasks had, in the order of submission.
 
 use crate::Orchestrator;
-use prewire_runtime_core::id::{BufferId, RING_COUNT, RingIndex};
+use crate::rings::EdgeRuns;
+use prewire_runtime_core::id::{BufferId, RING_COUNT, RingIndex, SlotIndex};
 use prewire_runtime_core::slot::NO_CAUSE;
 
 /// Tasks taken back with each submit, at most: more than one, so that a backlog shrinks.
-const WITH_EACH_SUBMIT: u32 = 4;
+const WITH_EACH_SUBMIT: u64 = 4;
 
 /// Submits that pass before the oldest task is looked at again after it was found unfinished. Whoever runs it works on the same cache line.
 const PATIENCE: u32 = 16;
@@ -22,28 +23,21 @@ impl Orchestrator {
             return;
         }
         let number = self.ring.index();
-        let ring = &mut self.rings.0[number];
+        let ring = self.rings.get_mut(self.ring);
         let at_peak = ring.is_at_peak();
         if ring.patience > 0 && !(at_peak && ring.live() < EXACT_PEAK) {
             ring.patience -= 1;
             return;
         }
-        let most = if at_peak { u32::MAX } else { WITH_EACH_SUBMIT };
-        for _ in 0..most {
-            if !self.reclaim_oldest(number) {
-                self.rings.0[number].patience = PATIENCE;
-                return;
-            }
+        let most = if at_peak { u64::MAX } else { WITH_EACH_SUBMIT };
+        if self.reclaim_tasks(number, most) < most {
+            self.rings.0[number].patience = PATIENCE;
         }
     }
 
     /// Takes back everything that can be, in one ring. True if there was anything.
     pub(crate) fn reclaim_ring(&mut self, number: usize) -> bool {
-        let mut any = self.reclaim_allocations(number);
-        while self.reclaim_oldest(number) {
-            any = true;
-        }
-        any
+        self.reclaim_allocations(number) | (self.reclaim_tasks(number, u64::MAX) != 0)
     }
 
     /// Takes back everything that can be, in all rings. True if there was anything.
@@ -51,41 +45,72 @@ impl Orchestrator {
         (0..RING_COUNT).fold(false, |any, number| self.reclaim_ring(number) | any)
     }
 
-    /// Takes back a ring's oldest task if nobody holds it and no open scope keeps it.
-    #[inline]
-    fn reclaim_oldest(&mut self, number: usize) -> bool {
-        let ring = &mut self.rings.0[number];
-        let Some(slot) = ring.oldest_not_kept() else { return false };
-        let (tail, first_of_run) = (ring.tail(), ring.first_of_run());
-        let place = self.graph.slots.get(slot);
-        let any_later = || (tail..ring.head()).any(|later| self.graph.slots.get(ring.slot_of(later)).is_free());
-        let is_free = place.is_free() || cfg!(prewire_mutation = "reclaimed_past_the_oldest") && any_later();
-        if !is_free {
-            if self.spans.is_empty() || !self.is_gone(RingIndex(number as u8), false, tail) {
-                return false;
+    /// Takes back up to `most` of a ring's oldest tasks, as long as nobody holds them and no open scope keeps them. Returns how many.
+    #[inline(never)]
+    fn reclaim_tasks(&mut self, number: usize, most: u64) -> u64 {
+        let mut taken = 0;
+        while taken < most {
+            let (row, stopped) = self.reclaim_row(number, most - taken);
+            taken += row;
+            if stopped && !self.abandon_oldest(number) {
+                break;
             }
-            // SAFETY: nobody touches the tasks of an ended run.
-            unsafe { self.graph.slots.get(slot).abandon() };
         }
-        let place = self.graph.slots.get(slot);
-        let ring = &mut self.rings.0[number];
-        // SAFETY: the slot is not reclaimed, and only this thread does that.
-        let body = unsafe { place.body() };
-        let cause = place.cause();
-        let failed = if cause == NO_CAUSE {
-            None
-        } else {
-            // What of an earlier run failed is known nowhere any more.
-            if tail >= first_of_run && !cfg!(prewire_mutation = "failed_ids_forgotten") {
-                self.failed.insert(body.id, cause);
-            }
-            Some(cause)
-        };
-        self.index.retire(slot, failed);
-        ring.leave_oldest(body.edges, body.edge_count);
-        if ring.heap.span().used() != 0 {
+        if taken != 0 && self.rings.0[number].heap.span().used() != 0 {
             self.release_pieces(number);
         }
+        taken
+    }
+
+    /// The same for tasks whose slots lie in a row. Also says whether there is no other task, or one that is held.
+    #[inline]
+    fn reclaim_row(&mut self, number: usize, most: u64) -> (u64, bool) {
+        let Orchestrator { rings, graph, index, failed: failed_tasks, .. } = self;
+        let ring = &mut rings.0[number];
+        let (first, count) = ring.oldest_in_a_row(most);
+        let (tail, first_of_run) = (ring.tail(), ring.first_of_run());
+        let (mut taken, mut edges) = (0, EdgeRuns::default());
+        for (place, slot) in graph.slots.row(first, count as usize).iter().zip(first.0..) {
+            let any_later = || (tail + taken..ring.head()).any(|later| graph.slots.get(ring.slot_of(later)).is_free());
+            let is_free = place.is_free() || cfg!(prewire_mutation = "reclaimed_past_the_oldest") && any_later();
+            if !is_free {
+                break;
+            }
+            // SAFETY: the slot is not reclaimed, and only this thread does that.
+            let body = unsafe { place.body() };
+            let cause = place.cause();
+            let failed = if cause == NO_CAUSE {
+                None
+            } else {
+                // What of an earlier run failed is known nowhere any more.
+                if tail + taken >= first_of_run && !cfg!(prewire_mutation = "failed_ids_forgotten") {
+                    failed_tasks.insert(body.id, cause);
+                }
+                Some(cause)
+            };
+            index.retire(SlotIndex(slot), failed);
+            edges.add(body.edges, body.edge_count);
+            taken += 1;
+        }
+        if taken != 0 {
+            ring.leave_oldest(taken, edges);
+        }
+        (taken, taken < count || count == 0)
+    }
+
+    /// Drops the holds of a ring's oldest task if they are those of a run that was ended.
+    #[inline]
+    fn abandon_oldest(&mut self, number: usize) -> bool {
+        if self.spans.is_empty() {
+            return false;
+        }
+        let ring = &self.rings.0[number];
+        let Some(slot) = ring.oldest_not_kept() else { return false };
+        if !self.is_gone(RingIndex(number as u8), false, ring.tail()) {
+            return false;
+        }
+        // SAFETY: nobody touches the tasks of an ended run.
+        unsafe { self.graph.slots.get(slot).abandon() };
         true
     }
 

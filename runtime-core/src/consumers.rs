@@ -3,7 +3,7 @@
 //! The orchestrator, alone, pushes an edge; completion closes the list with one swap and then owns all of it. A push that meets a closed list has
 //! its answer: the producer is done. There is no third outcome and no lock (architecture D2).
 
-use crate::edge::{EdgeBody, EdgeTable};
+use crate::edge::{Edge, EdgeBody, EdgeTable};
 use crate::id::EdgeIndex;
 use crate::sync::{AtomicU32, Ordering};
 
@@ -73,6 +73,16 @@ impl ConsumerList {
     /// Only the orchestrator, with an edge that it has written and that is on no list.
     #[inline]
     pub unsafe fn push(&self, edges: &EdgeTable, edge: EdgeIndex) -> Pushed {
+        // SAFETY: by contract.
+        unsafe { self.push_at(edges.get(edge), edge) }
+    }
+
+    /// As [`ConsumerList::push`], for a caller that has found the edge's place already.
+    ///
+    /// # Safety
+    /// As there; `place` is the place of `edge`.
+    #[inline]
+    pub(crate) unsafe fn push_at(&self, place: &Edge, edge: EdgeIndex) -> Pushed {
         let mut head = self.0.load(if cfg!(prewire_mutation = "push_relaxed_load") {
             Ordering::Relaxed
         } else {
@@ -85,7 +95,7 @@ impl ConsumerList {
                 return Pushed::Closed(ending);
             }
             // SAFETY: the edge is on no list yet.
-            unsafe { edges.get(edge).set_next(head) };
+            unsafe { place.set_next(head) };
             let success = if cfg!(prewire_mutation = "push_relaxed") { Ordering::Relaxed } else { Ordering::Release };
             let failure =
                 if cfg!(prewire_mutation = "push_relaxed_failure") { Ordering::Relaxed } else { Ordering::Acquire };
@@ -223,9 +233,10 @@ fn word_of(ending: Ending) -> u32 {
 
 #[inline]
 fn ending_of(word: u32) -> Option<Ending> {
+    // One comparison for a list that is open.
     match word {
-        CLOSED_OK => Some(Ending::Ok),
+        ..CLOSED_FAILED => None,
         CLOSED_FAILED => Some(Ending::Failed),
-        _ => None,
+        CLOSED_OK => Some(Ending::Ok),
     }
 }

@@ -129,6 +129,12 @@ impl EdgeTable {
         &self.0[edge.index()]
     }
 
+    /// The edges of a run, found at once.
+    #[inline]
+    pub fn run(&self, first: EdgeIndex, count: usize) -> &[Edge] {
+        &self.0[first.index()..][..count]
+    }
+
     /// How many edges there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -5,7 +5,7 @@
 
 use crate::arguments::ArgumentArena;
 use crate::consumers::Pushed;
-use crate::edge::{EdgeBody, EdgeTable};
+use crate::edge::{Edge, EdgeBody, EdgeTable};
 use crate::id::{CoreId, EdgeIndex, SlotIndex};
 use crate::inbox::Inbox;
 use crate::ready::ReadyRing;
@@ -164,11 +164,20 @@ impl Graph {
     /// Only the orchestrator; the edge is written, on no list, and its producer's slot is not reclaimed.
     #[inline]
     pub unsafe fn link(&self, edge: EdgeIndex, body: EdgeBody) -> Pushed {
-        let place = self.edges.get(edge);
+        // SAFETY: by contract.
+        unsafe { self.link_at(self.edges.get(edge), edge, body) }
+    }
+
+    /// As [`Graph::link`], for a caller that has found the edge's place in [`Graph::edges`] already.
+    ///
+    /// # Safety
+    /// As there; `place` is the place of `edge`.
+    #[inline]
+    pub unsafe fn link_at(&self, place: &Edge, edge: EdgeIndex, body: EdgeBody) -> Pushed {
         // SAFETY: by contract the edge belongs to a task that is not wired.
         unsafe { place.write(body) };
         // SAFETY: by contract.
-        unsafe { self.slots.get(body.producer).consumers.push(&self.edges, edge) }
+        unsafe { self.slots.get(body.producer).consumers.push_at(place, edge) }
     }
 
     /// Puts a ready task where it is to be found, and wakes somebody who may be asleep. Called once per task, by whoever brought `pending` to zero.
@@ -180,7 +189,25 @@ impl Graph {
         let task = self.slots.get(slot);
         // SAFETY: the task is ready and not yet retired; nobody reclaims it.
         let body = unsafe { task.body() };
-        if task.cause() == NO_CAUSE && body.flags.has(TaskFlags::DIRECTED) && !body.flags.has(TaskFlags::GANG) {
+        const ELSEWHERE: u8 = TaskFlags::DIRECTED.0 | TaskFlags::GANG.0;
+        if task.cause() == NO_CAUSE && body.flags.0 & ELSEWHERE == 0 {
+            self.enqueue(Queue::of(body.parts.shape()), slot);
+        } else {
+            // SAFETY: by contract.
+            unsafe { self.route_elsewhere(slot) };
+        }
+    }
+
+    /// Routes a task that is not for the queue of its shape.
+    ///
+    /// # Safety
+    /// As for [`Graph::route`].
+    #[inline(never)]
+    unsafe fn route_elsewhere(&self, slot: SlotIndex) {
+        let task = self.slots.get(slot);
+        // SAFETY: the task is ready and not yet retired; nobody reclaims it.
+        let body = unsafe { task.body() };
+        if task.cause() == NO_CAUSE && !body.flags.has(TaskFlags::GANG) {
             // SAFETY: as above.
             let core = unsafe { task.extra() }.core;
             // SAFETY: by contract this thread alone has the task.
@@ -193,14 +220,7 @@ impl Graph {
             }
             return;
         }
-        let queue = if task.cause() != NO_CAUSE {
-            Queue::Retire
-        } else if body.flags.has(TaskFlags::GANG) {
-            Queue::Gang
-        } else {
-            Queue::of(body.parts.shape())
-        };
-        self.enqueue(queue, slot);
+        self.enqueue(if task.cause() != NO_CAUSE { Queue::Retire } else { Queue::Gang }, slot);
     }
 
     /// Puts a task into a queue and wakes somebody who may be asleep.

@@ -89,10 +89,10 @@ impl Allocations {
     pub(crate) fn take_slot(&mut self) -> (u64, SlotIndex) {
         debug_assert!(self.has_slot());
         let sequence = self.head;
-        self.slots.enter(sequence);
+        let slot = self.slots.enter(sequence);
         self.head += 1;
         self.peak = self.peak.max(self.live());
-        (sequence, self.slots.slot_of(sequence))
+        (sequence, slot)
     }
 
     /// Takes the oldest back. Its bytes stay until they are the heap's oldest.

@@ -63,7 +63,7 @@ impl Heap {
     /// Gives the oldest piece back, whose owner is reclaimed.
     pub(crate) fn release_oldest(&mut self) -> Option<Piece> {
         let piece = self.pieces.pop_front()?;
-        self.span.release(piece.start, piece.bytes);
+        self.span.release(piece.start, piece.start + piece.bytes, piece.bytes);
         self.oldest = self.pieces.front().map_or(TaskId::NONE, |piece| piece.owner);
         Some(piece)
     }

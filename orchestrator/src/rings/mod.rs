@@ -60,6 +60,29 @@ pub(crate) struct RingPlace {
     pub(crate) heap_bytes: u64,
 }
 
+/// The edges of tasks that follow one another, given back together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EdgeRuns {
+    /// Where the first run begins, and where the last one ends, which may lie before it.
+    start: u32,
+    end: u32,
+    count: u32,
+}
+
+impl EdgeRuns {
+    /// Adds the run of the next task.
+    #[inline]
+    pub(crate) fn add(&mut self, first_edge: u32, edge_count: u32) {
+        if edge_count != 0 {
+            if self.count == 0 {
+                self.start = first_edge;
+            }
+            self.end = first_edge + edge_count;
+            self.count += edge_count;
+        }
+    }
+}
+
 /// One ring.
 #[derive(Debug)]
 pub(crate) struct Ring {
@@ -199,10 +222,17 @@ impl Ring {
     }
 
     /// The oldest task that may be reclaimed once nobody holds it.
-    #[inline]
     pub(crate) fn oldest_not_kept(&self) -> Option<SlotIndex> {
+        let (slot, count) = self.oldest_in_a_row(1);
+        (count != 0).then_some(slot)
+    }
+
+    /// The oldest tasks that may be reclaimed once nobody holds them, up to `most`: the slot of the first, and how many have the slots from there on.
+    #[inline]
+    pub(crate) fn oldest_in_a_row(&self, most: u64) -> (SlotIndex, u64) {
         let kept_from = if cfg!(prewire_mutation = "scope_keeps_nothing") { NOTHING_KEPT } else { self.kept_from };
-        (self.tail < self.head.min(kept_from)).then(|| self.slots.slot_of(self.tail))
+        let count = self.head.min(kept_from).saturating_sub(self.tail).min(most);
+        (self.slots.slot_of(self.tail), count.min(self.slots.in_a_row(self.tail)))
     }
 
     /// Whether the oldest task is kept by a scope that is still open, so that no waiting can make room.
@@ -236,10 +266,13 @@ impl Ring {
     pub(crate) fn take_slot(&mut self) -> (u64, SlotIndex) {
         debug_assert!(self.has_slot());
         let sequence = self.head;
-        self.slots.enter(sequence);
-        self.head += 1;
-        self.peak = self.peak.max(self.head - self.tail);
-        (sequence, self.slots.slot_of(sequence))
+        let slot = self.slots.enter(sequence);
+        self.head = sequence + 1;
+        let live = self.head - self.tail;
+        if live > self.peak {
+            self.peak = live;
+        }
+        (sequence, slot)
     }
 
     /// Where a run of `count` edges would go.
@@ -272,14 +305,15 @@ impl Ring {
         self.arguments.enter_group(units, self.head);
     }
 
-    /// Takes the oldest task back: its slot, its `edge_count` edges from `first_edge` on, and its arguments. Its piece of the heap stays until it
-    /// is the oldest.
+    /// Takes the oldest `count` tasks back, which [`Ring::oldest_in_a_row`] named: their slots, their edges and their arguments. Their pieces of
+    /// the heap stay until they are the oldest.
     #[inline]
-    pub(crate) fn leave_oldest(&mut self, first_edge: u32, edge_count: u32) {
-        if edge_count != 0 {
-            self.edges.release(u64::from(first_edge) - self.place.first_edge, u64::from(edge_count));
+    pub(crate) fn leave_oldest(&mut self, count: u64, edges: EdgeRuns) {
+        if edges.count != 0 {
+            let [start, end] = [edges.start, edges.end].map(|edge| u64::from(edge) - self.place.first_edge);
+            self.edges.release(start, end, u64::from(edges.count));
         }
-        self.tail += 1;
+        self.tail += count;
         self.slots.leave(self.tail, self.head);
         self.arguments.leave(self.tail);
     }

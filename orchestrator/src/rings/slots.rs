@@ -13,6 +13,8 @@ const CHUNK_BITS_MOST: u32 = 6;
 #[derive(Debug)]
 pub(crate) struct Slots {
     chunk_bits: u32,
+    /// The first slot of the chunk that was entered last.
+    newest: u32,
     /// First slot of the chunk that holds the sequence numbers of this group, by group modulo the number of chunks.
     chunks: Box<[u32]>,
     /// First slots of the chunks that hold no live task.
@@ -27,6 +29,7 @@ impl Slots {
         let count = window >> chunk_bits;
         let mut slots = Slots {
             chunk_bits,
+            newest: first as u32,
             chunks: vec![first as u32; count as usize].into_boxed_slice(),
             free: (0..count).rev().map(|chunk| (first + (chunk << chunk_bits)) as u32).collect(),
         };
@@ -44,23 +47,35 @@ impl Slots {
         SlotIndex(self.chunks[group] + within)
     }
 
-    /// Prepares the place of the next task. To be called once for each sequence number in order, when the window has room for it.
+    /// The slot of the next task. To be called once for each sequence number in order, when the window has room for it.
     #[inline]
-    pub(crate) fn enter(&mut self, head: u64) {
-        if head & ((1 << self.chunk_bits) - 1) == 0 {
+    pub(crate) fn enter(&mut self, head: u64) -> SlotIndex {
+        let within = head as u32 & ((1 << self.chunk_bits) - 1);
+        if within == 0 {
             self.enter_group(head >> self.chunk_bits);
         }
+        SlotIndex(self.newest + within)
     }
 
+    #[inline(never)]
     fn enter_group(&mut self, group: u64) {
+        let place = group as usize & (self.chunks.len() - 1);
         // With no chunk free all of them hold the groups behind this one, and the oldest of these has the same place in the table.
         if let Some(chunk) = self.free.pop() {
-            let place = group as usize & (self.chunks.len() - 1);
             self.chunks[place] = chunk;
         }
+        self.newest = self.chunks[place];
     }
 
-    /// Says that all tasks before `tail` are gone, and that the next task is `head`. To be called for each step of the tail.
+    /// How many tasks from the live one with this number on have slots one behind the other.
+    #[inline]
+    pub(crate) fn in_a_row(&self, sequence: u64) -> u64 {
+        let chunk = 1 << self.chunk_bits;
+        chunk - (sequence & (chunk - 1))
+    }
+
+    /// Says that all tasks before `tail` are gone, and that the next task is `head`. To be called for each step of the tail, or at least for each that is
+    /// a step over what [`Slots::in_a_row`] says.
     #[inline]
     pub(crate) fn leave(&mut self, tail: u64, head: u64) {
         if tail & ((1 << self.chunk_bits) - 1) == 0 {
@@ -68,6 +83,7 @@ impl Slots {
         }
     }
 
+    #[inline(never)]
     fn leave_group(&mut self, group: u64, head: u64) {
         let count = self.chunks.len() as u64;
         let shared = head > (group + count) << self.chunk_bits;
@@ -97,8 +113,8 @@ mod tests {
                     // Long phases of growth and of decline, so that the window is full and empty many times.
                     let grow = (random >> 33) % 100 < if (head / (3 * window)).is_multiple_of(2) { 70 } else { 30 };
                     if (grow && head - tail < window) || head == tail {
-                        slots.enter(head);
-                        let slot = slots.slot_of(head);
+                        let slot = slots.enter(head);
+                        assert_eq!(slots.slot_of(head), slot);
                         assert!((16..16 + window).contains(&u64::from(slot.0)));
                         assert!(used.insert(slot), "slot {slot:?} has two tasks, window {window}");
                         live.push_back(slot);
@@ -121,8 +137,7 @@ mod tests {
         let mut slots = Slots::new(0, 16_384, 0);
         let mut seen = HashSet::new();
         for sequence in 0..100_000u64 {
-            slots.enter(sequence);
-            seen.insert(slots.slot_of(sequence));
+            seen.insert(slots.enter(sequence));
             if sequence >= 100 {
                 slots.leave(sequence - 100 + 1, sequence + 1);
             }

@@ -8,15 +8,15 @@
 #[derive(Debug)]
 pub(crate) struct Span {
     capacity: u64,
-    /// One past the newest piece.
+    /// One past the newest piece; 0 while there is none.
     top: u64,
-    /// The beginning of the oldest piece.
+    /// Where the room behind the newest piece ends: at the end of the space or, while the newest piece lies below the oldest, where that begins.
+    limit: u64,
+    /// The beginning of the oldest piece; 0 while there is none.
     tail: u64,
     /// One past the newest piece before the wrap; meaningful while the newest piece lies below the oldest.
     high_end: u64,
-    /// Live pieces.
-    pieces: u64,
-    /// What they sum up to.
+    /// What live pieces sum up to. None is empty, so 0 means that there is none.
     used: u64,
     peak: u64,
     largest: u64,
@@ -25,61 +25,83 @@ pub(crate) struct Span {
 
 impl Span {
     pub(crate) fn new(capacity: u64) -> Self {
-        Span { capacity, top: 0, tail: 0, high_end: 0, pieces: 0, used: 0, peak: 0, largest: 0, smallest: u64::MAX }
+        Span {
+            capacity,
+            top: 0,
+            limit: capacity,
+            tail: 0,
+            high_end: 0,
+            used: 0,
+            peak: 0,
+            largest: 0,
+            smallest: u64::MAX,
+        }
     }
 
     /// Where a piece of `size` would go, if there is room for it now.
     #[inline]
     pub(crate) fn place(&self, size: u64) -> Option<u64> {
         debug_assert_ne!(size, 0, "an empty piece has no place");
-        if self.pieces == 0 {
-            (size <= self.capacity).then_some(0)
-        } else if self.top > self.tail {
-            if size <= self.capacity - self.top { Some(self.top) } else { (size <= self.tail).then_some(0) }
-        } else {
-            (size <= self.tail - self.top).then_some(self.top)
-        }
+        if size <= self.limit - self.top { Some(self.top) } else { self.place_at_beginning(size) }
+    }
+
+    #[cold]
+    fn place_at_beginning(&self, size: u64) -> Option<u64> {
+        (self.top > self.tail && size <= self.tail).then_some(0)
     }
 
     /// Takes the piece that [`Span::place`] has found.
     #[inline]
     pub(crate) fn take(&mut self, start: u64, size: u64) {
         debug_assert_eq!(self.place(size), Some(start));
-        if self.pieces == 0 {
-            self.tail = 0;
-        } else if start < self.top {
-            self.high_end = self.top;
+        if start < self.top {
+            self.wrap();
         }
         self.top = start + size;
-        self.pieces += 1;
         self.used += size;
-        self.largest = self.largest.max(size);
-        self.smallest = self.smallest.min(size);
-        self.peak = self.peak.max(self.used);
+        if self.used > self.peak || size > self.largest || size < self.smallest {
+            self.note_extremes(size);
+        }
     }
 
-    /// Gives the oldest piece back.
+    #[cold]
+    fn wrap(&mut self) {
+        self.high_end = self.top;
+        self.limit = self.tail;
+    }
+
+    #[inline(never)]
+    fn note_extremes(&mut self, size: u64) {
+        self.peak = self.peak.max(self.used);
+        self.largest = self.largest.max(size);
+        self.smallest = self.smallest.min(size);
+    }
+
+    /// Gives the oldest pieces back: the first of them begins at `start`, the last ends at `end`, and together they are of `size`.
     #[inline]
-    pub(crate) fn release(&mut self, start: u64, size: u64) {
+    pub(crate) fn release(&mut self, start: u64, end: u64, size: u64) {
         debug_assert_eq!(start, self.tail, "pieces come back in the order in which they were taken");
-        self.pieces -= 1;
         self.used -= size;
-        if self.pieces == 0 {
+        if self.used == 0 {
             self.top = 0;
             self.tail = 0;
-            return;
-        }
-        let wrapped = self.top <= self.tail;
-        self.tail = start + size;
-        if wrapped && self.tail == self.high_end {
-            self.tail = 0;
+            self.limit = self.capacity;
+        } else if self.top > self.tail {
+            self.tail = end;
+        } else if end > self.top && end != self.high_end {
+            self.tail = end;
+            self.limit = end;
+        } else {
+            // The last piece before the wrap went, and perhaps others behind it, from 0 on.
+            self.tail = if end == self.high_end { 0 } else { end };
+            self.limit = self.capacity;
         }
     }
 
     /// A new run begins: nothing was needed yet but what is in use.
     pub(crate) fn forget_peak(&mut self) {
         self.peak = self.used;
-        if self.pieces == 0 {
+        if self.used == 0 {
             self.largest = 0;
             self.smallest = u64::MAX;
         }

@@ -24,21 +24,29 @@ pub(crate) enum Shortage {
 impl Orchestrator {
     /// Finds room for the task that was looked up, and says in the plan where. Takes nothing yet. Nothing is reclaimed between this and the task's
     /// publication.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admit(&mut self, plan: &mut Plan) -> Result<(), Shortage> {
-        plan.retains = false;
-        if self.edge_set.len() != 0 {
-            self.drop_closed_edges(plan);
-        }
+        plan.retains = self.drop_closed_edges();
         let ring = self.rings.get(self.ring);
         if !ring.has_slot() {
             return Err(Shortage::Slots);
         }
-        if plan.group_units != 0 && !self.rings.get_mut(self.ring).has_room_for_group(plan.group_units) {
+        if plan.group_units != 0 && !self.has_room_for_group(plan) {
             // What is short is the arguments of live tasks, whose number is the window's to limit.
             return Err(Shortage::Slots);
         }
         self.admit_memory(plan)
+    }
+
+    #[cold]
+    fn has_room_for_group(&mut self, plan: &Plan) -> bool {
+        self.rings.get_mut(self.ring).has_room_for_group(plan.group_units)
+    }
+
+    /// [`Orchestrator::admit`] for what is not a submit's first try.
+    #[cold]
+    pub(crate) fn admit_again(&mut self, plan: &mut Plan) -> Result<(), Shortage> {
+        self.admit(plan)
     }
 
     /// Finds room for an allocation. Takes nothing yet.
@@ -49,7 +57,7 @@ impl Orchestrator {
         self.admit_memory(plan)
     }
 
-    #[inline]
+    #[inline(always)]
     fn admit_memory(&mut self, plan: &mut Plan) -> Result<(), Shortage> {
         let ring = self.rings.get(self.ring);
         if plan.bytes != 0 {
@@ -66,29 +74,35 @@ impl Orchestrator {
         Ok(())
     }
 
-    /// Drops the producers that are done and need not be kept: they take no edge. What they failed of is remembered.
+    /// Drops the producers that are done and need not be kept: they take no edge. What they failed of is remembered. True if there is one to be kept.
     #[inline]
-    fn drop_closed_edges(&mut self, plan: &mut Plan) {
+    fn drop_closed_edges(&mut self) -> bool {
+        let mut meanings = EdgeFlags::NONE;
+        for (place, &(producer, flags)) in self.edge_set.as_slice().iter().enumerate() {
+            if !takes_edge(flags, || self.graph.slots.get(producer).consumers.ending()) {
+                return self.drop_closed_edges_from(place) || meanings.contains(EdgeFlags::RETAIN);
+            }
+            meanings = meanings.union(flags);
+        }
+        meanings.contains(EdgeFlags::RETAIN)
+    }
+
+    /// The same from the edge with number `first` on.
+    #[inline(never)]
+    fn drop_closed_edges_from(&mut self, first: usize) -> bool {
         let (slots, blame) = (&self.graph.slots, &mut self.scratch.blame);
-        self.edge_set.retain(|producer, flags| {
-            let kept = flags.contains(EdgeFlags::RETAIN);
-            let skipped = cfg!(prewire_mutation = "completed_producer_skipped")
-                && slots.get(producer).consumers.ending().is_some();
-            if kept && !skipped {
-                plan.retains = true;
-                return true;
+        let mut retains = false;
+        self.edge_set.retain_from(first, |producer, flags| {
+            let place = slots.get(producer);
+            let taken = takes_edge(flags, || place.consumers.ending());
+            if taken {
+                retains |= flags.contains(EdgeFlags::RETAIN);
+            } else if flags.contains(EdgeFlags::DATA) && place.consumers.ending() == Some(Ending::Failed) {
+                *blame = place.cause().min(*blame);
             }
-            let producer = slots.get(producer);
-            match producer.consumers.ending() {
-                None => true,
-                Some(ending) => {
-                    if ending == Ending::Failed && flags.contains(EdgeFlags::DATA) {
-                        *blame = producer.cause().min(*blame);
-                    }
-                    false
-                }
-            }
+            taken
         });
+        retains
     }
 
     #[cold]
@@ -97,4 +111,11 @@ impl Orchestrator {
         let retained = edges.iter().filter(|(_, flags)| flags.contains(EdgeFlags::RETAIN)).count();
         Shortage::Edges { needed: edges.len() as u32, retained: retained as u32 }
     }
+}
+
+/// Whether a producer is to be kept, or is not done.
+#[inline]
+fn takes_edge(flags: EdgeFlags, ending: impl Fn() -> Option<Ending>) -> bool {
+    let skipped = cfg!(prewire_mutation = "completed_producer_skipped") && ending().is_some();
+    flags.contains(EdgeFlags::RETAIN) && !skipped || ending().is_none()
 }

@@ -57,6 +57,14 @@ impl Plan {
         }
     }
 
+    /// A task as it says itself, before it is checked.
+    #[inline]
+    fn of(task: &Task<'_>) -> Plan {
+        let (parts, kernels) = task.parts_named();
+        let (tensors, scalars) = (task.tensors_named().len() as u16, task.scalars_named().len() as u16);
+        Plan { kernels, parts, tensors, scalars, ..Plan::dummy() }
+    }
+
     /// The units of the task's own arguments.
     #[inline]
     pub(crate) fn units(&self) -> u32 {
@@ -129,6 +137,16 @@ impl KernelKinds {
         self.0.get(kernel.index()).is_none_or(|kinds| kinds & NEVER_WAITS == 0)
     }
 
+    /// Whether the plan is for one core of either kind, and its kernel is registered for that. The bits of these two parts are those of their kinds.
+    #[inline]
+    fn run_on_one_core(&self, plan: &Plan) -> bool {
+        const _: () = assert!(
+            Parts::CUBE.0 == bit(CoreKind::Cube) && Parts::VECTOR_0.0 == bit(CoreKind::Vector) && bit(CoreKind::Vector) == 2
+        );
+        let part = usize::from(plan.parts.0.wrapping_sub(1));
+        part < 2 && self.0.get(plan.kernels[part].index()).is_some_and(|kinds| kinds & plan.parts.0 != 0)
+    }
+
     /// Whether the kernel is registered for cores of the kind.
     #[inline]
     fn runs_on(&self, kernel: KernelId, kind: CoreKind) -> bool {
@@ -140,35 +158,19 @@ impl KernelKinds {
 const PART_KINDS: [CoreKind; 3] = [CoreKind::Cube, CoreKind::Vector, CoreKind::Vector];
 
 impl Orchestrator {
-    /// Checks everything but the tensor arguments, which are checked as they are looked up.
-    #[inline]
-    pub(crate) fn check(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Box<Unfit>> {
+    /// Checks everything but the tensor arguments, which are checked as they are looked up. Most tasks are for one core of either kind and say nothing
+    /// special.
+    #[inline(always)]
+    pub(crate) fn check(&mut self, task: &Task<'_>) -> Result<Plan, Box<Unfit>> {
         let (tensors, scalars) = (task.tensors_named().len(), task.scalars_named().len());
-        let limits = self.chip.arguments;
-        if tensors > self.tensors_at_ease || scalars > usize::from(limits.scalars) {
+        if tensors > self.tensors_at_ease || scalars > usize::from(self.chip.arguments.scalars) {
             self.check_many(task)?;
         }
-        if let (false, Some(mistake)) = (task.is_ordinary(), task.first_mistake()) {
-            return Err(refusal_of(mistake));
+        let mut plan = Plan::of(task);
+        if !task.is_ordinary() || !self.scratch.kinds.run_on_one_core(&plan) {
+            self.check_more(task, &mut plan)?;
         }
-        let kernels = task.kernels_named();
-        let mut parts = 0;
-        for part in 0..3 {
-            if let Some(kernel) = kernels[part] {
-                if !self.scratch.kinds.runs_on(kernel, PART_KINDS[part]) {
-                    return Err(self.wrong_kernel(task, kernel, PART_KINDS[part]));
-                }
-                plan.kernels[part] = kernel;
-                parts |= 1 << part;
-            }
-        }
-        plan.parts = Parts(parts);
-        plan.tensors = tensors as u16;
-        plan.scalars = scalars as u16;
-        if parts & (parts.wrapping_sub(1)) != 0 || parts == Parts::VECTOR_1.0 || parts == 0 || !task.is_ordinary() {
-            self.check_more(task, plan)?;
-        }
-        Ok(())
+        Ok(plan)
     }
 
     /// Checks the arguments of a task that has more of them than can be passed over.
@@ -184,6 +186,14 @@ impl Orchestrator {
     /// What few tasks have: several parts or blocks, a gang, a place, a predicate, a budget, no kernel at all.
     #[cold]
     fn check_more(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Box<Unfit>> {
+        if let Some(mistake) = task.first_mistake() {
+            return Err(refusal_of(mistake));
+        }
+        for part in 0..3 {
+            if plan.parts.has(part) && !self.scratch.kinds.runs_on(plan.kernels[part], PART_KINDS[part]) {
+                return Err(self.wrong_kernel(task, plan.kernels[part], PART_KINDS[part]));
+            }
+        }
         if task.issue_named() != 0 {
             self.check_issue(task)?;
         }

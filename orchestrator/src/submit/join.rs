@@ -20,7 +20,7 @@ impl Orchestrator {
         let Parties { index, mut producers, .. } = self.parties();
         index.probe_join(crowd, &mut producers);
         let mut plan = super::Plan::dummy();
-        if self.admit(&mut plan).is_ok() {
+        if self.admit_again(&mut plan).is_ok() {
             self.wire_join(&plan);
         }
     }

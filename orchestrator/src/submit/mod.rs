@@ -81,10 +81,10 @@ impl Orchestrator {
         if let Some(tensor) = task.tensors_named().first().and_then(Argument::existing) {
             self.index.prefetch(tensor);
         }
-        let mut plan = Plan::dummy();
-        if let Err(unfit) = self.check(task, &mut plan) {
-            return Err(self.unfit(*unfit));
-        }
+        let mut plan = match self.check(task) {
+            Ok(plan) => plan,
+            Err(unfit) => return Err(self.unfit(unfit)),
+        };
         self.reclaim_some();
         if self.pieces_joined {
             self.wait_for_all(&mut Waiting::new(), blocking)?;
@@ -93,7 +93,7 @@ impl Orchestrator {
             self.come_to_gate(blocking)?;
         }
         if let Err(unfit) = self.examine(task, &mut plan) {
-            return Err(self.unfit(*unfit));
+            return Err(self.unfit(unfit));
         }
         pause::at(Point::SubmitAdmits);
         if let Err(shortage) = self.admit(&mut plan) {
@@ -110,8 +110,8 @@ impl Orchestrator {
     }
 
     #[cold]
-    fn unfit(&mut self, unfit: Unfit) -> SubmitError {
-        match unfit {
+    fn unfit(&mut self, unfit: Box<Unfit>) -> SubmitError {
+        match *unfit {
             Unfit::Refused(refusal) => self.refuse(refusal),
             Unfit::Fatal(fatal) => self.latch(fatal),
         }
@@ -134,9 +134,9 @@ impl Orchestrator {
                     if !cfg!(prewire_mutation = "wait_without_second_look_up")
                         && let Err(unfit) = self.examine(task, plan)
                     {
-                        return Err(self.unfit(*unfit));
+                        return Err(self.unfit(unfit));
                     }
-                    self.admit(plan)
+                    self.admit_again(plan)
                 }
                 None => self.admit_allocation(plan),
             };

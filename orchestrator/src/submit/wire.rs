@@ -8,23 +8,31 @@ use prewire_runtime_core::arguments::{ArgumentArena, ArgumentUnit, ENTRIES_PER_U
 use prewire_runtime_core::consumers::{Ending, Pushed};
 use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
 use prewire_runtime_core::id::{CoreId, EdgeIndex, SlotIndex, TaskId};
-use prewire_runtime_core::slot::{NO_CAUSE, TaskBody, TaskExtra, TaskFlags};
+use prewire_runtime_core::slot::{NO_CAUSE, Slot, TaskBody, TaskExtra, TaskFlags};
 use prewire_runtime_core::task::{Argument, Placement, Scalar, Task};
 use prewire_runtime_core::tensor::{ArgumentTag, Tensor};
 
 /// After so many submits others are told how many there are, so that they know how far behind they are.
 const SUBMITS_TOLD: u64 = 32;
 
+/// A task that was made and is to be published.
+#[derive(Clone, Copy)]
+struct Made {
+    id: TaskId,
+    slot: SlotIndex,
+    first_edge: u32,
+}
+
 impl Orchestrator {
     /// Makes the admitted task and publishes it. Nothing can fail from here on.
     #[inline]
     pub(crate) fn wire(&mut self, task: &Task<'_>, plan: &Plan) -> TaskId {
         self.scratch.outputs.clear();
-        let (id, slot) = if plan.flags.has(TaskFlags::DIRECTORY) {
+        let made = if plan.flags.has(TaskFlags::DIRECTORY) {
             self.wire_directory(task, plan)
         } else {
             let first_unit = self.rings.get_mut(self.ring).take_arguments(plan.units());
-            let (id, slot) = self.make_task(plan, first_unit);
+            let made = self.make_task(plan, first_unit);
             write_span(
                 &self.graph.arguments,
                 first_unit,
@@ -32,8 +40,9 @@ impl Orchestrator {
                 task.scalars_named(),
                 &mut self.scratch.outputs.iter(),
             );
-            (id, slot)
+            made
         };
+        let Made { id, slot, .. } = made;
         if plan.has_extra() {
             self.write_extra(task, plan, slot);
         }
@@ -46,7 +55,7 @@ impl Orchestrator {
         if plan.overwrites {
             self.note_overwritten(task, plan);
         }
-        self.publish(slot);
+        self.publish(made);
         let kind = if plan.parts.count() == 0 { TaskKind::Dummy } else { TaskKind::Kernel };
         self.log_task(id, ordinal, kind);
         id
@@ -74,17 +83,17 @@ impl Orchestrator {
 
     /// Makes an admitted task that the user knows nothing of: it only stands for the producers that were found.
     pub(crate) fn wire_join(&mut self, plan: &Plan) {
-        let (id, slot) = self.make_task(plan, 0);
+        let made = self.make_other_task(plan, 0);
         let ordinal = self.ordinal;
         self.ordinal += 1;
         self.joins += 1;
-        self.publish(slot);
-        self.log_task(id, ordinal, TaskKind::Join);
+        self.publish(made);
+        self.log_task(made.id, ordinal, TaskKind::Join);
     }
 
     /// Makes the admitted task that the roots of a run wait for: the last of its arrivals is the gate's.
     pub(crate) fn wire_gate(&mut self, plan: &Plan) -> SlotIndex {
-        let (_, slot) = self.make_task(plan, 0);
+        let slot = self.make_other_task(plan, 0).slot;
         self.ordinal += 1;
         self.joins += 1;
         let place = self.graph.slots.get(slot);
@@ -98,8 +107,8 @@ impl Orchestrator {
     }
 
     /// Takes the slot, the heap bytes and the edges, and writes the slot and the outputs.
-    #[inline]
-    fn make_task(&mut self, plan: &Plan, first_unit: u32) -> (TaskId, SlotIndex) {
+    #[inline(always)]
+    fn make_task(&mut self, plan: &Plan, first_unit: u32) -> Made {
         let ring = self.rings.get_mut(self.ring);
         let edge_count = self.edge_set.len() as u32;
         let first_edge = if edge_count == 0 { 0 } else { ring.take_edges(plan.edges_start, edge_count) };
@@ -109,10 +118,16 @@ impl Orchestrator {
         if !self.scratch.planned.is_empty() {
             self.own(id, slot, plan);
         }
-        (id, slot)
+        Made { id, slot, first_edge }
     }
 
-    #[inline]
+    /// [`Orchestrator::make_task`] for what few tasks are.
+    #[cold]
+    fn make_other_task(&mut self, plan: &Plan, first_unit: u32) -> Made {
+        self.make_task(plan, first_unit)
+    }
+
+    #[inline(always)]
     fn prepare(&self, id: TaskId, slot: SlotIndex, plan: &Plan, [arguments, edges, edge_count]: [u32; 3]) {
         let body = TaskBody {
             id,
@@ -158,11 +173,11 @@ impl Orchestrator {
 
     /// Makes a task whose blocks have arguments or cores of their own: its directory, and the spans that it names.
     #[cold]
-    fn wire_directory(&mut self, task: &Task<'_>, plan: &Plan) -> (TaskId, SlotIndex) {
+    fn wire_directory(&mut self, task: &Task<'_>, plan: &Plan) -> Made {
         let ring = self.rings.get_mut(self.ring);
         ring.enter_group(plan.group_units);
         let directory = ring.take_arguments(plan.directory_units());
-        let (id, slot) = self.make_task(&Plan { tensors: 0, scalars: 0, ..*plan }, directory);
+        let made = self.make_other_task(&Plan { tensors: 0, scalars: 0, ..*plan }, directory);
         let cores = if let Placement::Cores(cores) = task.placed() { cores } else { &[] };
         let (arguments, mut outputs) = (&self.graph.arguments, self.scratch.outputs.iter());
         let ring = self.rings.get_mut(self.ring);
@@ -189,7 +204,7 @@ impl Orchestrator {
                 unit += 1;
             }
         }
-        (id, slot)
+        made
     }
 
     #[cold]
@@ -210,14 +225,14 @@ impl Orchestrator {
 
     /// Links the task to its producers, enters it into the index, and lets it go.
     #[inline]
-    fn publish(&mut self, slot: SlotIndex) {
+    fn publish(&mut self, Made { slot, first_edge, .. }: Made) {
         // Before the links: the processor does not get past one of their read-modify-writes, and this way it has the whole submit to overlap.
         self.index.commit(slot);
         let place = self.graph.slots.get(slot);
         if self.scratch.blame != NO_CAUSE {
             place.blame(self.scratch.blame);
         }
-        let waits = if self.edge_set.len() == 0 { 0 } else { self.link(slot) };
+        let waits = if self.edge_set.len() == 0 { 0 } else { self.link(slot, place, first_edge) };
         let ready = if waits == 0 {
             place.finish_unlinked();
             true
@@ -232,23 +247,22 @@ impl Orchestrator {
 
     /// Puts the edges onto their producers' lists. Returns how many producers are to be waited for.
     #[inline]
-    fn link(&self, consumer: SlotIndex) -> u32 {
-        let place = self.graph.slots.get(consumer);
-        // SAFETY: this thread wrote the body, and nobody else can see it yet.
-        let first_edge = unsafe { place.body() }.edges;
+    fn link(&self, consumer: SlotIndex, place: &Slot, first_edge: u32) -> u32 {
+        let found = self.edge_set.as_slice();
+        let edges = self.graph.edges.run(EdgeIndex(first_edge), found.len());
         let mut waits = 0;
-        for (edge, &(producer, flags)) in (first_edge..).map(EdgeIndex).zip(self.edge_set.as_slice()) {
+        for ((edge, edge_place), &(producer, flags)) in (first_edge..).map(EdgeIndex).zip(edges).zip(found) {
             let body = EdgeBody { consumer, producer, flags };
             if flags.contains(EdgeFlags::RETAIN) {
                 self.graph.slots.get(producer).hold();
             }
             if !flags.contains(EdgeFlags::WAIT) {
                 // SAFETY: the edge belongs to the task that is being made.
-                unsafe { self.graph.edges.get(edge).write(body) };
+                unsafe { edge_place.write(body) };
                 continue;
             }
             // SAFETY: as above; the producer was looked up, and nothing was reclaimed since.
-            match unsafe { self.graph.link(edge, body) } {
+            match unsafe { self.graph.link_at(edge_place, edge, body) } {
                 Pushed::Linked => waits += 1,
                 Pushed::Closed(Ending::Ok) => {}
                 Pushed::Closed(Ending::Failed) => {
@@ -291,26 +305,20 @@ fn write_span(
     scalars: &[Scalar],
     outputs: &mut std::slice::Iter<'_, Tensor>,
 ) {
-    let mut unit = first_unit;
-    for argument in tensors {
-        let (tensor, tag): (&Tensor, ArgumentTag) = match argument {
-            Argument::Input(tensor) => (tensor, ArgumentTag::Input),
-            Argument::InOut(tensor) => (tensor, ArgumentTag::InOut),
-            Argument::OutputExisting(tensor) => (tensor, ArgumentTag::OutputExisting),
-            Argument::NoDependency(tensor) => (tensor, ArgumentTag::NoDependency),
-            Argument::Output(_) => (outputs.next().expect("every output was made"), ArgumentTag::Output),
-        };
-        // SAFETY: the unit belongs to the task that is being made.
-        unsafe { arena.write_tensor(unit, tensor, tag) };
-        unit += 1;
+    let count = tensors.len() + scalars.len().div_ceil(8);
+    // SAFETY: the units belong to the task that is being made.
+    let (for_tensors, for_scalars) = unsafe { arena.span(first_unit, count) }.split_at_mut(tensors.len());
+    for (unit, argument) in for_tensors.iter_mut().zip(tensors) {
+        match argument.existing() {
+            Some(tensor) => unit.set_tensor(tensor, argument.tag()),
+            None => unit.set_tensor(outputs.next().expect("every output was made"), ArgumentTag::Output),
+        }
     }
-    for scalars in scalars.chunks(8) {
+    for (unit, scalars) in for_scalars.iter_mut().zip(scalars.chunks(8)) {
         let mut cells = [0; 8];
         for (cell, scalar) in cells.iter_mut().zip(scalars) {
             *cell = scalar.0;
         }
-        // SAFETY: as above.
-        unsafe { arena.write(unit, ArgumentUnit { scalars: cells }) };
-        unit += 1;
+        unit.scalars = cells;
     }
 }

@@ -300,6 +300,12 @@ impl SlotTable {
         &self.0[slot.index()]
     }
 
+    /// The `count` slots from this one on.
+    #[inline]
+    pub fn row(&self, first: SlotIndex, count: usize) -> &[Slot] {
+        &self.0[first.index()..][..count]
+    }
+
     /// How many slots there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -1,6 +1,6 @@
 //! The arguments of a task: tensors that exist, tensors to be allocated, scalars.
 
-use crate::tensor::{DataType, MAX_DIMENSIONS, Tensor};
+use crate::tensor::{ArgumentTag, DataType, MAX_DIMENSIONS, Tensor};
 
 /// A scalar argument: the value's bits in a 64-bit cell, zero-extended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -96,6 +96,18 @@ pub enum Argument<'a> {
 }
 
 impl<'a> Argument<'a> {
+    /// What the task does with it.
+    #[inline]
+    pub const fn tag(&self) -> ArgumentTag {
+        match self {
+            Argument::Input(_) => ArgumentTag::Input,
+            Argument::InOut(_) => ArgumentTag::InOut,
+            Argument::OutputExisting(_) => ArgumentTag::OutputExisting,
+            Argument::NoDependency(_) => ArgumentTag::NoDependency,
+            Argument::Output(_) => ArgumentTag::Output,
+        }
+    }
+
     /// The tensor, if it exists already.
     #[inline]
     pub fn existing(&self) -> Option<&'a Tensor> {

@@ -2,7 +2,7 @@
 
 use crate::edge::EdgeFlags;
 use crate::id::{CoreId, KernelId, TaskId};
-use crate::slot::Comparison;
+use crate::slot::{Comparison, Parts};
 use crate::tensor::Tensor;
 use std::time::Duration;
 
@@ -80,7 +80,9 @@ pub enum Placement<'a> {
 /// A task is written anew for each submit, behind stores that may wait for another processor, so what few tasks have costs the others one store.
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'a> {
-    pub(crate) kernels: [Option<KernelId>; 3],
+    /// The kernel of each part that `parts` has.
+    pub(crate) kernels: [KernelId; 3],
+    pub(crate) parts: Parts,
     pub(crate) dummy: bool,
     pub(crate) arguments: &'a [Argument<'a>],
     pub(crate) scalars: &'a [Scalar],
@@ -129,28 +131,41 @@ pub enum Mistake {
 }
 
 impl<'a> Task<'a> {
-    const fn with_kernels(kernels: [Option<KernelId>; 3]) -> Self {
-        Task { kernels, dummy: false, arguments: &[], scalars: &[], dependencies: &[], special: None }
+    const fn with_kernels(kernels: [KernelId; 3], parts: Parts) -> Self {
+        Task { kernels, parts, dummy: false, arguments: &[], scalars: &[], dependencies: &[], special: None }
     }
 
     /// A task for one cube core per block.
     pub const fn cube(kernel: KernelId) -> Self {
-        Self::with_kernels([Some(kernel), None, None])
+        Self::with_kernels([kernel, KernelId(0), KernelId(0)], Parts::CUBE)
     }
 
     /// A task for one vector core per block.
     pub const fn vector(kernel: KernelId) -> Self {
-        Self::with_kernels([None, Some(kernel), None])
+        Self::with_kernels([KernelId(0), kernel, KernelId(0)], Parts::VECTOR_0)
     }
 
     /// A task whose blocks use the named cores of one cluster: the cube core, the first and the second vector core.
     pub const fn cluster(cube: Option<KernelId>, vector_0: Option<KernelId>, vector_1: Option<KernelId>) -> Self {
-        Self::with_kernels([cube, vector_0, vector_1])
+        let (mut kernels, mut parts) = ([KernelId(0); 3], 0);
+        if let Some(kernel) = cube {
+            kernels[0] = kernel;
+            parts |= Parts::CUBE.0;
+        }
+        if let Some(kernel) = vector_0 {
+            kernels[1] = kernel;
+            parts |= Parts::VECTOR_0.0;
+        }
+        if let Some(kernel) = vector_1 {
+            kernels[2] = kernel;
+            parts |= Parts::VECTOR_1.0;
+        }
+        Self::with_kernels(kernels, Parts(parts))
     }
 
     /// A task that only orders: dependencies and no kernel.
     pub const fn dummy() -> Self {
-        let mut task = Self::with_kernels([None, None, None]);
+        let mut task = Self::with_kernels([KernelId(0); 3], Parts(0));
         task.dummy = true;
         task
     }
@@ -264,8 +279,14 @@ impl<'a> Task<'a> {
 impl<'a> Task<'a> {
     /// The kernel of each part of a cluster: cube, first vector, second vector.
     #[inline]
-    pub const fn kernels_named(&self) -> [Option<KernelId>; 3] {
-        self.kernels
+    pub fn kernels_named(&self) -> [Option<KernelId>; 3] {
+        std::array::from_fn(|part| self.parts.has(part).then(|| self.kernels[part]))
+    }
+
+    /// The same as the parts of a cluster that have a kernel, and the kernels, which mean something where there is such a part.
+    #[inline]
+    pub const fn parts_named(&self) -> (Parts, [KernelId; 3]) {
+        (self.parts, self.kernels)
     }
 
     /// Whether the task is meant to have no kernel.

@@ -58,7 +58,7 @@ pub struct TensorArgument {
     spare: u16,
 }
 
-const _: () = assert!(size_of::<TensorArgument>() == 64);
+const _: () = assert!(size_of::<TensorArgument>() == 64 && std::mem::offset_of!(TensorArgument, tag) == 60);
 
 impl TensorArgument {
     /// The argument that hands `tensor` to a kernel as `tag` says.
@@ -87,12 +87,11 @@ impl TensorArgument {
         unsafe { (*place).start = tensor.start() };
         // SAFETY: as above.
         unsafe { (*place).layout = *tensor.layout() };
-        // SAFETY: as above.
-        unsafe { (*place).tag = tag };
-        // SAFETY: as above.
-        unsafe { (*place).flags = 0 };
-        // SAFETY: as above.
-        unsafe { (*place).spare = 0 };
+        // SAFETY: as above; the place of the tag within it.
+        let rest = unsafe { &raw mut (*place).tag }.cast::<u32>();
+        // Tag, flags and spare in one store: the tag is the first of their four bytes, the others are 0.
+        // SAFETY: these four bytes end the argument, at a multiple of four.
+        unsafe { rest.write(u32::from(tag as u8).to_le()) };
     }
 
     /// The address of the buffer's first byte.
