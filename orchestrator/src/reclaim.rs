@@ -2,8 +2,9 @@
 
 use crate::Orchestrator;
 use crate::rings::EdgeRuns;
-use prewire_runtime_core::id::{BufferId, RING_COUNT, RingIndex, SlotIndex};
+use prewire_runtime_core::id::{BufferId, RING_COUNT, RingIndex, SlotIndex, TaskId};
 use prewire_runtime_core::slot::NO_CAUSE;
+use std::ops::Range;
 
 /// Tasks taken back with each submit, at most: more than one, so that a backlog shrinks.
 const WITH_EACH_SUBMIT: u64 = 4;
@@ -65,37 +66,51 @@ impl Orchestrator {
     /// The same for tasks whose slots lie in a row. Also says whether there is no other task, or one that is held.
     #[inline]
     fn reclaim_row(&mut self, number: usize, most: u64) -> (u64, bool) {
-        let Orchestrator { rings, graph, index, failed: failed_tasks, .. } = self;
-        let ring = &mut rings.0[number];
+        let ring = &mut self.rings.0[number];
         let (first, count) = ring.oldest_in_a_row(most);
-        let (tail, first_of_run) = (ring.tail(), ring.first_of_run());
-        let (mut taken, mut edges) = (0, EdgeRuns::default());
-        for (place, slot) in graph.slots.row(first, count as usize).iter().zip(first.0..) {
-            let any_later = || (tail + taken..ring.head()).any(|later| graph.slots.get(ring.slot_of(later)).is_free());
+        let (tail, head) = (ring.tail(), ring.head());
+        let (mut taken, mut edges, mut causes) = (0, EdgeRuns::default(), NO_CAUSE);
+        for place in self.graph.slots.row(first, count as usize) {
+            let slot_of = |sequence| self.graph.slots.get(ring.slot_of(sequence));
+            let any_later = || (tail + taken..head).any(|later| slot_of(later).is_free());
             let is_free = place.is_free() || cfg!(prewire_mutation = "reclaimed_past_the_oldest") && any_later();
             if !is_free {
                 break;
             }
             // SAFETY: the slot is not reclaimed, and only this thread does that.
             let body = unsafe { place.body() };
-            let cause = place.cause();
-            let failed = if cause == NO_CAUSE {
-                None
-            } else {
-                // What of an earlier run failed is known nowhere any more.
-                if tail + taken >= first_of_run && !cfg!(prewire_mutation = "failed_ids_forgotten") {
-                    failed_tasks.insert(body.id, cause);
-                }
-                Some(cause)
-            };
-            index.retire(SlotIndex(slot), failed);
             edges.add(body.edges, body.edge_count);
+            causes &= place.cause();
             taken += 1;
         }
         if taken != 0 {
             ring.leave_oldest(taken, edges);
+            let row = first.0..first.0 + taken as u32;
+            if causes == NO_CAUSE {
+                row.for_each(|slot| self.index.retire(SlotIndex(slot), None));
+            } else {
+                self.retire_failed(row, tail, number);
+            }
         }
         (taken, taken < count || count == 0)
+    }
+
+    /// Takes tasks out of the index, the first of which is the ring's task with number `sequence`. At least one of them failed.
+    #[cold]
+    fn retire_failed(&mut self, row: Range<u32>, sequence: u64, number: usize) {
+        let first_of_run = self.rings.0[number].first_of_run();
+        for (slot, sequence) in row.map(SlotIndex).zip(sequence..) {
+            let place = self.graph.slots.get(slot);
+            let failed = Some(place.cause()).filter(|&cause| cause != NO_CAUSE);
+            // What of an earlier run failed is known nowhere any more.
+            if let Some(cause) = failed
+                && sequence >= first_of_run
+                && !cfg!(prewire_mutation = "failed_ids_forgotten")
+            {
+                self.failed.insert(TaskId::new(RingIndex(number as u8), sequence), cause);
+            }
+            self.index.retire(slot, failed);
+        }
     }
 
     /// Drops the holds of a ring's oldest task if they are those of a run that was ended.

@@ -2,6 +2,7 @@
 //! its slot is reclaimed.
 
 use crate::id::CoreId;
+use crate::task::Argument;
 use crate::tensor::{ArgumentTag, Tensor, TensorArgument};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -19,11 +20,20 @@ pub union ArgumentUnit {
 }
 
 impl ArgumentUnit {
-    /// Makes the unit a tensor, in place.
+    /// Makes the unit an argument, in place. False for one that is yet to be allocated: nothing is written.
     #[inline]
-    pub fn set_tensor(&mut self, tensor: &Tensor, tag: ArgumentTag) {
-        // SAFETY: the unit may be written, and a tensor is one of the things that it may be.
-        unsafe { TensorArgument::write(&raw mut self.tensor, tensor, tag) };
+    pub fn set_argument(&mut self, argument: &Argument<'_>) -> bool {
+        let Some(tensor) = argument.existing() else { return false };
+        // SAFETY: the unit may be written, a tensor is one of the things that it may be, and the number is that of a tag.
+        unsafe { TensorArgument::write(&raw mut self.tensor, tensor, argument.tag_number()) };
+        true
+    }
+
+    /// Makes the unit a tensor that was allocated for the task.
+    #[inline]
+    pub fn set_output(&mut self, tensor: &Tensor) {
+        // SAFETY: as above.
+        unsafe { TensorArgument::write(&raw mut self.tensor, tensor, ArgumentTag::Output as u8) };
     }
 }
 
@@ -142,7 +152,12 @@ impl ArgumentArena {
     #[expect(clippy::mut_from_ref, reason = "which units are whose is the orchestrator's to know, by contract")]
     pub unsafe fn span(&self, first: u32, count: usize) -> &mut [ArgumentUnit] {
         let begin = first as usize;
-        assert!(begin <= self.units && count <= self.units - begin, "argument units {first} + {count} of {}", self.units);
+        // Neither is near the end of its numbers, so the sum is none that went round.
+        assert!(
+            count <= u32::MAX as usize && begin + count <= self.units,
+            "argument units {first} + {count} of {}",
+            self.units
+        );
         // SAFETY: the units are within the arena, or just behind it and none.
         let place = unsafe { self.first.as_ptr().add(begin) };
         // SAFETY: the units are within the arena, which was zeroed when it was made, and any bits are scalars; by contract nobody else can see them.

@@ -13,6 +13,8 @@ const CHUNK_BITS_MOST: u32 = 6;
 #[derive(Debug)]
 pub(crate) struct Slots {
     chunk_bits: u32,
+    /// One less than the slots of a chunk.
+    chunk_mask: u32,
     /// The first slot of the chunk that was entered last.
     newest: u32,
     /// First slot of the chunk that holds the sequence numbers of this group, by group modulo the number of chunks.
@@ -29,6 +31,7 @@ impl Slots {
         let count = window >> chunk_bits;
         let mut slots = Slots {
             chunk_bits,
+            chunk_mask: (1 << chunk_bits) - 1,
             newest: first as u32,
             chunks: vec![first as u32; count as usize].into_boxed_slice(),
             free: (0..count).rev().map(|chunk| (first + (chunk << chunk_bits)) as u32).collect(),
@@ -43,14 +46,14 @@ impl Slots {
     #[inline]
     pub(crate) fn slot_of(&self, sequence: u64) -> SlotIndex {
         let group = (sequence >> self.chunk_bits) as usize & (self.chunks.len() - 1);
-        let within = sequence as u32 & ((1 << self.chunk_bits) - 1);
+        let within = sequence as u32 & self.chunk_mask;
         SlotIndex(self.chunks[group] + within)
     }
 
     /// The slot of the next task. To be called once for each sequence number in order, when the window has room for it.
     #[inline]
     pub(crate) fn enter(&mut self, head: u64) -> SlotIndex {
-        let within = head as u32 & ((1 << self.chunk_bits) - 1);
+        let within = head as u32 & self.chunk_mask;
         if within == 0 {
             self.enter_group(head >> self.chunk_bits);
         }
@@ -70,15 +73,15 @@ impl Slots {
     /// How many tasks from the live one with this number on have slots one behind the other.
     #[inline]
     pub(crate) fn in_a_row(&self, sequence: u64) -> u64 {
-        let chunk = 1 << self.chunk_bits;
-        chunk - (sequence & (chunk - 1))
+        let mask = u64::from(self.chunk_mask);
+        mask + 1 - (sequence & mask)
     }
 
     /// Says that all tasks before `tail` are gone, and that the next task is `head`. To be called for each step of the tail, or at least for each that is
     /// a step over what [`Slots::in_a_row`] says.
     #[inline]
     pub(crate) fn leave(&mut self, tail: u64, head: u64) {
-        if tail & ((1 << self.chunk_bits) - 1) == 0 {
+        if tail as u32 & self.chunk_mask == 0 {
             self.leave_group((tail >> self.chunk_bits) - 1, head);
         }
     }

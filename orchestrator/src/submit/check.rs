@@ -59,7 +59,7 @@ impl Plan {
 
     /// A task as it says itself, before it is checked.
     #[inline]
-    fn of(task: &Task<'_>) -> Plan {
+    pub(crate) fn of(task: &Task<'_>) -> Plan {
         let (parts, kernels) = task.parts_named();
         let (tensors, scalars) = (task.tensors_named().len() as u16, task.scalars_named().len() as u16);
         Plan { kernels, parts, tensors, scalars, ..Plan::dummy() }
@@ -141,7 +141,9 @@ impl KernelKinds {
     #[inline]
     fn run_on_one_core(&self, plan: &Plan) -> bool {
         const _: () = assert!(
-            Parts::CUBE.0 == bit(CoreKind::Cube) && Parts::VECTOR_0.0 == bit(CoreKind::Vector) && bit(CoreKind::Vector) == 2
+            Parts::CUBE.0 == bit(CoreKind::Cube)
+                && Parts::VECTOR_0.0 == bit(CoreKind::Vector)
+                && bit(CoreKind::Vector) == 2
         );
         let part = usize::from(plan.parts.0.wrapping_sub(1));
         part < 2 && self.0.get(plan.kernels[part].index()).is_some_and(|kinds| kinds & plan.parts.0 != 0)
@@ -161,16 +163,15 @@ impl Orchestrator {
     /// Checks everything but the tensor arguments, which are checked as they are looked up. Most tasks are for one core of either kind and say nothing
     /// special.
     #[inline(always)]
-    pub(crate) fn check(&mut self, task: &Task<'_>) -> Result<Plan, Box<Unfit>> {
+    pub(crate) fn check(&mut self, task: &Task<'_>, plan: &mut Plan) -> Result<(), Box<Unfit>> {
         let (tensors, scalars) = (task.tensors_named().len(), task.scalars_named().len());
         if tensors > self.tensors_at_ease || scalars > usize::from(self.chip.arguments.scalars) {
             self.check_many(task)?;
         }
-        let mut plan = Plan::of(task);
-        if !task.is_ordinary() || !self.scratch.kinds.run_on_one_core(&plan) {
-            self.check_more(task, &mut plan)?;
+        if !task.is_ordinary() || !self.scratch.kinds.run_on_one_core(plan) {
+            self.check_more(task, plan)?;
         }
-        Ok(plan)
+        Ok(())
     }
 
     /// Checks the arguments of a task that has more of them than can be passed over.
@@ -189,9 +190,9 @@ impl Orchestrator {
         if let Some(mistake) = task.first_mistake() {
             return Err(refusal_of(mistake));
         }
-        for part in 0..3 {
-            if plan.parts.has(part) && !self.scratch.kinds.runs_on(plan.kernels[part], PART_KINDS[part]) {
-                return Err(self.wrong_kernel(task, plan.kernels[part], PART_KINDS[part]));
+        for (part, (kernel, kind)) in plan.kernels.into_iter().zip(PART_KINDS).enumerate() {
+            if plan.parts.has(part) && !self.scratch.kinds.runs_on(kernel, kind) {
+                return Err(self.wrong_kernel(task, kernel, kind));
             }
         }
         if task.issue_named() != 0 {

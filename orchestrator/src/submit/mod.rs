@@ -81,10 +81,10 @@ impl Orchestrator {
         if let Some(tensor) = task.tensors_named().first().and_then(Argument::existing) {
             self.index.prefetch(tensor);
         }
-        let mut plan = match self.check(task) {
-            Ok(plan) => plan,
-            Err(unfit) => return Err(self.unfit(unfit)),
-        };
+        let mut plan = Plan::of(task);
+        if let Err(unfit) = self.check(task, &mut plan) {
+            return Err(self.unfit(unfit));
+        }
         self.reclaim_some();
         if self.pieces_joined {
             self.wait_for_all(&mut Waiting::new(), blocking)?;
@@ -110,6 +110,10 @@ impl Orchestrator {
     }
 
     #[cold]
+    #[expect(
+        clippy::boxed_local,
+        reason = "it is opened here so that a submit that succeeds has no room on its stack for it"
+    )]
     fn unfit(&mut self, unfit: Box<Unfit>) -> SubmitError {
         match *unfit {
             Unfit::Refused(refusal) => self.refuse(refusal),
@@ -190,9 +194,9 @@ impl Orchestrator {
 
     /// Notes a task in the log, if there is one, with the edges found for it.
     #[inline]
-    fn log_task(&mut self, id: TaskId, ordinal: Ordinal, kind: TaskKind) {
+    fn log_task(&mut self, id: TaskId, ordinal: Ordinal, kind: impl FnOnce() -> TaskKind) {
         if self.config.record {
-            self.log.tasks.push(crate::log::LoggedTask { id, ordinal, kind });
+            self.log.tasks.push(crate::log::LoggedTask { id, ordinal, kind: kind() });
             self.log.edges.append(&mut self.scratch.logged);
         }
     }

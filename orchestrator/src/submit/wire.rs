@@ -10,7 +10,7 @@ use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
 use prewire_runtime_core::id::{CoreId, EdgeIndex, SlotIndex, TaskId};
 use prewire_runtime_core::slot::{NO_CAUSE, Slot, TaskBody, TaskExtra, TaskFlags};
 use prewire_runtime_core::task::{Argument, Placement, Scalar, Task};
-use prewire_runtime_core::tensor::{ArgumentTag, Tensor};
+use prewire_runtime_core::tensor::Tensor;
 
 /// After so many submits others are told how many there are, so that they know how far behind they are.
 const SUBMITS_TOLD: u64 = 32;
@@ -21,30 +21,34 @@ struct Made {
     id: TaskId,
     slot: SlotIndex,
     first_edge: u32,
+    first_unit: u32,
 }
 
 impl Orchestrator {
     /// Makes the admitted task and publishes it. Nothing can fail from here on.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wire(&mut self, task: &Task<'_>, plan: &Plan) -> TaskId {
-        self.scratch.outputs.clear();
-        let made = if plan.flags.has(TaskFlags::DIRECTORY) {
-            self.wire_directory(task, plan)
-        } else {
-            let first_unit = self.rings.get_mut(self.ring).take_arguments(plan.units());
-            let made = self.make_task(plan, first_unit);
-            write_span(
-                &self.graph.arguments,
-                first_unit,
-                task.tensors_named(),
-                task.scalars_named(),
-                &mut self.scratch.outputs.iter(),
-            );
-            made
-        };
-        let Made { id, slot, .. } = made;
+        if plan.flags.has(TaskFlags::DIRECTORY) {
+            return self.wire_group(task, plan);
+        }
+        let made = self.make_task(plan, plan.units());
+        write_span(&self.graph.arguments, made.first_unit, task.tensors_named(), task.scalars_named(), || {
+            self.scratch.outputs.iter()
+        });
+        self.finish(task, plan, made)
+    }
+
+    /// The same for a task whose blocks have arguments or cores of their own.
+    #[cold]
+    fn wire_group(&mut self, task: &Task<'_>, plan: &Plan) -> TaskId {
+        let made = self.make_group(task, plan);
+        self.finish(task, plan, made)
+    }
+
+    #[inline(always)]
+    fn finish(&mut self, task: &Task<'_>, plan: &Plan, made: Made) -> TaskId {
         if plan.has_extra() {
-            self.write_extra(task, plan, slot);
+            self.write_extra(task, plan, made.slot);
         }
         let ordinal = self.ordinal;
         self.ordinal += 1;
@@ -56,14 +60,13 @@ impl Orchestrator {
             self.note_overwritten(task, plan);
         }
         self.publish(made);
-        let kind = if plan.parts.count() == 0 { TaskKind::Dummy } else { TaskKind::Kernel };
-        self.log_task(id, ordinal, kind);
-        id
+        let kind = || if plan.parts.0 == 0 { TaskKind::Dummy } else { TaskKind::Kernel };
+        self.log_task(made.id, ordinal, kind);
+        made.id
     }
 
     /// Makes an admitted allocation, which is complete at once.
     pub(crate) fn wire_allocation(&mut self, plan: &Plan) -> TaskId {
-        self.scratch.outputs.clear();
         let ring = self.rings.get_mut(self.ring);
         let (sequence, slot) = ring.allocations.take_slot();
         let id = TaskId::allocation(ring.index(), sequence);
@@ -77,7 +80,7 @@ impl Orchestrator {
         place.consumers.close_unseen(Ending::Ok);
         // The orchestrator itself is the only one who could be waiting for the release.
         let _ = place.release();
-        self.log_task(id, ordinal, TaskKind::Allocation);
+        self.log_task(id, ordinal, || TaskKind::Allocation);
         id
     }
 
@@ -88,7 +91,7 @@ impl Orchestrator {
         self.ordinal += 1;
         self.joins += 1;
         self.publish(made);
-        self.log_task(made.id, ordinal, TaskKind::Join);
+        self.log_task(made.id, ordinal, || TaskKind::Join);
     }
 
     /// Makes the admitted task that the roots of a run wait for: the last of its arrivals is the gate's.
@@ -106,10 +109,11 @@ impl Orchestrator {
         slot
     }
 
-    /// Takes the slot, the heap bytes and the edges, and writes the slot and the outputs.
+    /// Takes the slot, the heap bytes, the edges and so many argument units, and writes the slot and the outputs.
     #[inline(always)]
-    fn make_task(&mut self, plan: &Plan, first_unit: u32) -> Made {
+    fn make_task(&mut self, plan: &Plan, units: u32) -> Made {
         let ring = self.rings.get_mut(self.ring);
+        let first_unit = ring.take_arguments(units);
         let edge_count = self.edge_set.len() as u32;
         let first_edge = if edge_count == 0 { 0 } else { ring.take_edges(plan.edges_start, edge_count) };
         let (sequence, slot) = ring.take_slot();
@@ -118,13 +122,13 @@ impl Orchestrator {
         if !self.scratch.planned.is_empty() {
             self.own(id, slot, plan);
         }
-        Made { id, slot, first_edge }
+        Made { id, slot, first_edge, first_unit }
     }
 
     /// [`Orchestrator::make_task`] for what few tasks are.
     #[cold]
-    fn make_other_task(&mut self, plan: &Plan, first_unit: u32) -> Made {
-        self.make_task(plan, first_unit)
+    fn make_other_task(&mut self, plan: &Plan, units: u32) -> Made {
+        self.make_task(plan, units)
     }
 
     #[inline(always)]
@@ -148,6 +152,7 @@ impl Orchestrator {
     /// Makes the outputs of a task that has any. If they have bytes the innermost scope keeps the task.
     #[inline(never)]
     fn own(&mut self, id: TaskId, slot: SlotIndex, plan: &Plan) {
+        self.scratch.outputs.clear();
         let outputs = self.scratch.planned.len() as u64;
         let first_buffer = self.next_buffer;
         self.next_buffer += outputs;
@@ -173,18 +178,17 @@ impl Orchestrator {
 
     /// Makes a task whose blocks have arguments or cores of their own: its directory, and the spans that it names.
     #[cold]
-    fn wire_directory(&mut self, task: &Task<'_>, plan: &Plan) -> Made {
+    fn make_group(&mut self, task: &Task<'_>, plan: &Plan) -> Made {
         let ring = self.rings.get_mut(self.ring);
         ring.enter_group(plan.group_units);
-        let directory = ring.take_arguments(plan.directory_units());
-        let made = self.make_other_task(&Plan { tensors: 0, scalars: 0, ..*plan }, directory);
+        let made = self.make_other_task(&Plan { tensors: 0, scalars: 0, ..*plan }, plan.directory_units());
         let cores = if let Placement::Cores(cores) = task.placed() { cores } else { &[] };
         let (arguments, mut outputs) = (&self.graph.arguments, self.scratch.outputs.iter());
         let ring = self.rings.get_mut(self.ring);
         let mut span = |tensors: &[Argument<'_>], scalars: &[Scalar]| {
             let (tensor_count, scalar_count) = (tensors.len() as u16, scalars.len() as u16);
             let first = ring.take_arguments(units_of(tensor_count, scalar_count));
-            write_span(arguments, first, tensors, scalars, &mut outputs);
+            write_span(arguments, first, tensors, scalars, || &mut outputs);
             Entry { first, tensors: tensor_count, scalars: scalar_count, ..Entry::NONE }
         };
         let common = match task.members_named() {
@@ -192,7 +196,7 @@ impl Orchestrator {
             None => span(task.tensors_named(), task.scalars_named()),
         };
         let members = task.members_named().unwrap_or_default();
-        let (mut unit, mut entries) = (directory, [Entry::NONE; ENTRIES_PER_UNIT]);
+        let (mut unit, mut entries) = (made.first_unit, [Entry::NONE; ENTRIES_PER_UNIT]);
         for block in 0..plan.blocks as usize {
             let entry =
                 members.get(block).map_or(common, |member| span(member.tensors_named(), member.scalars_named()));
@@ -251,8 +255,8 @@ impl Orchestrator {
         let found = self.edge_set.as_slice();
         let edges = self.graph.edges.run(EdgeIndex(first_edge), found.len());
         let mut waits = 0;
-        for ((edge, edge_place), &(producer, flags)) in (first_edge..).map(EdgeIndex).zip(edges).zip(found) {
-            let body = EdgeBody { consumer, producer, flags };
+        for (number, (edge_place, &(producer, flags))) in edges.iter().zip(found).enumerate() {
+            let (edge, body) = (EdgeIndex(first_edge + number as u32), EdgeBody { consumer, producer, flags });
             if flags.contains(EdgeFlags::RETAIN) {
                 self.graph.slots.get(producer).hold();
             }
@@ -296,25 +300,43 @@ impl Orchestrator {
     }
 }
 
-/// Writes arguments into their units: tensors first, scalars behind them.
-#[inline]
-fn write_span(
+/// Writes arguments into their units: tensors first, scalars behind them. `outputs` are those that were made for the task, asked for when there is one.
+#[inline(always)]
+fn write_span<'a, I: Iterator<Item = &'a Tensor>>(
     arena: &ArgumentArena,
     first_unit: u32,
     tensors: &[Argument<'_>],
     scalars: &[Scalar],
-    outputs: &mut std::slice::Iter<'_, Tensor>,
+    outputs: impl FnOnce() -> I,
 ) {
-    let count = tensors.len() + scalars.len().div_ceil(8);
     // SAFETY: the units belong to the task that is being made.
-    let (for_tensors, for_scalars) = unsafe { arena.span(first_unit, count) }.split_at_mut(tensors.len());
-    for (unit, argument) in for_tensors.iter_mut().zip(tensors) {
-        match argument.existing() {
-            Some(tensor) => unit.set_tensor(tensor, argument.tag()),
-            None => unit.set_tensor(outputs.next().expect("every output was made"), ArgumentTag::Output),
+    let units = unsafe { arena.span(first_unit, tensors.len()) };
+    if !units.iter_mut().zip(tensors).all(|(unit, argument)| unit.set_argument(argument)) {
+        write_with_outputs(units, tensors, outputs());
+    }
+    if !scalars.is_empty() {
+        write_scalars(arena, first_unit + tensors.len() as u32, scalars);
+    }
+}
+
+#[inline(never)]
+fn write_with_outputs<'a, I: Iterator<Item = &'a Tensor>>(
+    units: &mut [ArgumentUnit],
+    tensors: &[Argument<'_>],
+    mut outputs: I,
+) {
+    for (unit, argument) in units.iter_mut().zip(tensors) {
+        if !unit.set_argument(argument) {
+            unit.set_output(outputs.next().expect("every output was made"));
         }
     }
-    for (unit, scalars) in for_scalars.iter_mut().zip(scalars.chunks(8)) {
+}
+
+#[inline(never)]
+fn write_scalars(arena: &ArgumentArena, first_unit: u32, scalars: &[Scalar]) {
+    // SAFETY: the units belong to the task that is being made.
+    let units = unsafe { arena.span(first_unit, scalars.len().div_ceil(8)) };
+    for (unit, scalars) in units.iter_mut().zip(scalars.chunks(8)) {
         let mut cells = [0; 8];
         for (cell, scalar) in cells.iter_mut().zip(scalars) {
             *cell = scalar.0;

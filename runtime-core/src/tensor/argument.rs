@@ -78,9 +78,9 @@ impl TensorArgument {
     /// cache, behind all that the processor has still to write.
     ///
     /// # Safety
-    /// `place` may be written.
+    /// `place` may be written, and `tag` is the number of a tag.
     #[inline]
-    pub(crate) unsafe fn write(place: *mut TensorArgument, tensor: &Tensor, tag: ArgumentTag) {
+    pub(crate) unsafe fn write(place: *mut TensorArgument, tensor: &Tensor, tag: u8) {
         // SAFETY: by contract; a field of what may be written.
         unsafe { (*place).address = tensor.address() };
         // SAFETY: as above.
@@ -90,8 +90,8 @@ impl TensorArgument {
         // SAFETY: as above; the place of the tag within it.
         let rest = unsafe { &raw mut (*place).tag }.cast::<u32>();
         // Tag, flags and spare in one store: the tag is the first of their four bytes, the others are 0.
-        // SAFETY: these four bytes end the argument, at a multiple of four.
-        unsafe { rest.write(u32::from(tag as u8).to_le()) };
+        // SAFETY: these four bytes end the argument, at a multiple of four, and by contract the first of them is a tag.
+        unsafe { rest.write(u32::from(tag).to_le()) };
     }
 
     /// The address of the buffer's first byte.
