@@ -1,9 +1,24 @@
 //! Where the arguments of live tasks lie: spans of 64-byte units within segments. A segment whose tasks are all gone is used again first, so the
 //! memory in use is as small as the live tasks. There is room for as many tasks as the window has, so arguments are never what is short.
+//!
+//! Tasks with few arguments, which most are, have a row of a segment each, and the next task's row is not beside it but on another page. Whoever runs a task reads
+//! its arguments one after the other, and a processor that sees this fetches the lines behind them as well. Were these the next task's, they would be taken
+//! from the thread that is just writing them, and each line would go to and fro.
 
 use prewire_runtime_core::arguments::ENTRIES_PER_UNIT;
 use prewire_runtime_core::chip::ChipSpec;
 use std::collections::VecDeque;
+
+/// Units of a row.
+pub(crate) const ROW: u32 = 4;
+
+/// So many rows lie from one task's to the next one's: more than a page of 4 KiB, and odd, so that each row of a segment has its turn.
+const STEP: u32 = 29;
+
+const _: () = assert!(STEP * ROW * 64 > 4096 && STEP % 2 == 1);
+
+/// No segment.
+const NONE: u32 = u32::MAX;
 
 /// What the argument units of a ring must suffice for.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +36,11 @@ impl ArgumentSizes {
         let cores = u64::from(chip.cores());
         let directory = cores.div_ceil(ENTRIES_PER_UNIT as u64);
         let task = u64::from(chip.arguments.units());
-        ArgumentSizes { window, span: task.max(directory), groups: (directory + cores * task).max(window * task / 8) }
+        ArgumentSizes {
+            window,
+            span: task.max(directory).max(u64::from(ROW)),
+            groups: (directory + cores * task).max(window * task / 8),
+        }
     }
 
     /// Units per segment: 16 KiB, or more where the largest span would use up most of that.
@@ -31,9 +50,10 @@ impl ArgumentSizes {
 
     /// How many segments hold the arguments of a window of tasks, however large, and of groups.
     ///
-    /// Full segments miss less than one of the largest spans each; two more are begun or not yet left.
+    /// Full segments of long spans miss less than one of the largest each, and those of rows have served so many tasks that the largest spans of these would have
+    /// filled them; of each kind two more are begun or not yet left.
     fn segments(self) -> u64 {
-        (self.window * self.span + self.groups).div_ceil(self.segment_units() - self.span + 1) + 2
+        (self.window * self.span + self.groups).div_ceil(self.segment_units() - self.span + 1) + 4
     }
 
     /// The argument units of the ring.
@@ -45,10 +65,17 @@ impl ArgumentSizes {
 /// The argument units of one ring.
 #[derive(Debug)]
 pub(crate) struct Arguments {
-    /// The next unit of the present segment, and its end.
+    /// The row that comes next, and how many of its segment are taken.
+    row: u32,
+    rows_taken: u32,
+    /// Rows in a segment; a power of two.
+    rows: u32,
+    /// The next unit for a long span, and the end of its segment.
     next: u32,
     end: u32,
-    present: u32,
+    /// The segments that rows and long spans are taken from at present; [`NONE`] before the first.
+    row_segment: u32,
+    long_segment: u32,
     /// Left segments with the first sequence number that is not in them, oldest first.
     left: VecDeque<(u64, u32)>,
     /// When the tail gets here, the oldest left segment is free.
@@ -65,16 +92,19 @@ impl Arguments {
     /// The units of a ring, from `first`.
     pub(crate) fn new(first: u64, sizes: ArgumentSizes) -> Self {
         let (count, segment_units) = (sizes.segments(), sizes.segment_units());
-        let mut free: Vec<u32> = (0..count).rev().map(|segment| (first + segment * segment_units) as u32).collect();
-        let present = free.pop().expect("there are at least two segments");
+        let rows = segment_units as u32 / ROW;
         Arguments {
-            next: present,
-            end: present + segment_units as u32,
+            row: first as u32,
+            rows_taken: rows,
+            rows,
+            next: first as u32,
+            end: first as u32,
+            row_segment: NONE,
+            long_segment: NONE,
             segment_units: segment_units as u32,
-            present,
             left: VecDeque::with_capacity(count as usize),
             oldest_until: u64::MAX,
-            free,
+            free: (0..count).rev().map(|segment| (first + segment * segment_units) as u32).collect(),
             groups: VecDeque::new(),
             in_groups: 0,
             groups_most: sizes.groups,
@@ -85,12 +115,55 @@ impl Arguments {
     /// it leaves is in use until then.
     #[inline]
     pub(crate) fn take(&mut self, units: u32, sequence: u64) -> u32 {
+        if units > ROW {
+            return self.take_long(units, sequence);
+        }
+        if self.rows_taken == self.rows {
+            self.enter_rows(sequence);
+        }
+        let first = self.row;
+        self.rows_taken += 1;
+        // Behind the last row of the segment comes its first one again, which nobody is given.
+        self.row = self.row_segment + ROW * (self.rows_taken.wrapping_mul(STEP) & (self.rows - 1));
+        first
+    }
+
+    /// Where the units of the next task will be, if it has no more than a row and no other segment is begun for it.
+    #[inline]
+    pub(crate) fn next_row(&self) -> u32 {
+        self.row
+    }
+
+    #[inline(never)]
+    fn take_long(&mut self, units: u32, sequence: u64) -> u32 {
         if units > self.end - self.next {
-            self.enter_segment(sequence);
+            let segment = self.enter_segment(self.long_segment, sequence);
+            self.long_segment = segment;
+            self.next = segment;
+            self.end = segment + self.segment_units;
         }
         let first = self.next;
         self.next += units;
         first
+    }
+
+    #[cold]
+    fn enter_rows(&mut self, sequence: u64) {
+        let segment = self.enter_segment(self.row_segment, sequence);
+        self.row_segment = segment;
+        self.row = segment;
+        self.rows_taken = 0;
+    }
+
+    /// Leaves a segment and takes another.
+    fn enter_segment(&mut self, present: u32, sequence: u64) -> u32 {
+        if present != NONE {
+            if self.left.is_empty() {
+                self.oldest_until = sequence;
+            }
+            self.left.push_back((sequence, present));
+        }
+        self.free.pop().expect("there are segments for a full window of the largest tasks")
     }
 
     /// Whether a group of so many units has room beside the live ones. `tail` is the oldest task that is not gone.
@@ -108,18 +181,6 @@ impl Arguments {
     pub(crate) fn enter_group(&mut self, units: u64, sequence: u64) {
         self.groups.push_back((sequence, units));
         self.in_groups += units;
-    }
-
-    #[cold]
-    fn enter_segment(&mut self, sequence: u64) {
-        let segment = self.free.pop().expect("there are segments for a full window of the largest tasks");
-        if self.left.is_empty() {
-            self.oldest_until = sequence;
-        }
-        self.left.push_back((sequence, self.present));
-        self.present = segment;
-        self.next = segment;
-        self.end = segment + self.segment_units;
     }
 
     /// Says that all tasks before `tail` are gone.

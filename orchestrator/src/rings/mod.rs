@@ -6,7 +6,7 @@ mod heap;
 mod slots;
 mod span;
 
-pub(crate) use arguments::ArgumentSizes;
+pub(crate) use arguments::{ArgumentSizes, ROW};
 pub(crate) use heap::Piece;
 
 use crate::report::RingUse;
@@ -293,6 +293,12 @@ impl Ring {
     #[inline]
     pub(crate) fn take_arguments(&mut self, units: u32) -> u32 {
         self.arguments.take(units, self.head)
+    }
+
+    /// Where the arguments of the next task are likely to go.
+    #[inline]
+    pub(crate) fn next_arguments(&self) -> u32 {
+        self.arguments.next_row()
     }
 
     /// Whether the arguments of a group have room.

@@ -3,12 +3,13 @@
 use super::{Plan, units_of};
 use crate::Orchestrator;
 use crate::log::TaskKind;
-use crate::rings::NOTHING_KEPT;
+use crate::rings::{NOTHING_KEPT, ROW};
 use prewire_runtime_core::arguments::{ArgumentArena, ArgumentUnit, ENTRIES_PER_UNIT, Entry};
 use prewire_runtime_core::consumers::{Ending, Pushed};
 use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
 use prewire_runtime_core::id::{CoreId, EdgeIndex, SlotIndex, TaskId};
 use prewire_runtime_core::slot::{NO_CAUSE, Slot, TaskBody, TaskExtra, TaskFlags};
+use prewire_runtime_core::sync::prefetch_for_write;
 use prewire_runtime_core::task::{Argument, Placement, Scalar, Task};
 use prewire_runtime_core::tensor::Tensor;
 
@@ -114,6 +115,11 @@ impl Orchestrator {
     fn make_task(&mut self, plan: &Plan, units: u32) -> Made {
         let ring = self.rings.get_mut(self.ring);
         let first_unit = ring.take_arguments(units);
+        // The lines that the next task's arguments go to were last read by whoever ran a task; taken over now, its stores need not wait for them.
+        let ahead = ring.next_arguments();
+        for unit in 0..units.min(ROW) {
+            prefetch_for_write(self.graph.arguments.pointer(ahead + unit));
+        }
         let edge_count = self.edge_set.len() as u32;
         let first_edge = if edge_count == 0 { 0 } else { ring.take_edges(plan.edges_start, edge_count) };
         let (sequence, slot) = ring.take_slot();
