@@ -1,4 +1,4 @@
-//! One region that live tasks touch, and the touches themselves.
+//! One region that live tasks touch.
 
 use super::pool::NONE;
 
@@ -35,7 +35,10 @@ pub(super) struct Entry {
 const _: () = assert!(size_of::<Entry>() == 64);
 
 impl Entry {
-    pub(super) fn new(start: u64, geometry: u32, root: u32) -> Entry {
+    /// What is stored before anything is known.
+    pub(super) const BLANK: Entry = Entry::new(0, NONE, NONE);
+
+    pub(super) const fn new(start: u64, geometry: u32, root: u32) -> Entry {
         Entry {
             start,
             corner: start,
@@ -58,19 +61,4 @@ impl Entry {
     pub(super) fn is_idle(&self) -> bool {
         self.writer == NONE && self.readers == NONE && self.failed == NOT_FAILED
     }
-}
-
-/// One tensor argument of a live task.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Touch {
-    pub(super) slot: u32,
-    /// The entry that it reads or writes; [`NONE`] for a reader that a later writer has taken the place of. A writer's is
-    /// current only while the entry names the touch.
-    pub(super) entry: u32,
-    /// The next touch of the same slot.
-    pub(super) slot_next: u32,
-    /// Neighbours in the entry's list of readers.
-    pub(super) previous: u32,
-    pub(super) next: u32,
-    pub(super) reads: bool,
 }

@@ -20,6 +20,7 @@ mod root;
 mod sequential;
 mod siblings;
 mod store;
+mod touches;
 #[cfg(test)]
 mod tests;
 

@@ -34,9 +34,16 @@ impl<T> Pool<T> {
         index
     }
 
+    /// Takes an item that was in use before, as it was left; [`NONE`] if there is no such item.
+    #[inline(always)]
+    pub(super) fn take_used(&mut self) -> u32 {
+        self.free.pop().unwrap_or(NONE)
+    }
+
+    /// Stores an item that is the first in its place.
     #[cold]
     #[inline(never)]
-    fn extend(&mut self, item: T) -> u32
+    pub(super) fn extend(&mut self, item: T) -> u32
     where
         T: Copy,
     {

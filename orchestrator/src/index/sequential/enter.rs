@@ -1,10 +1,11 @@
 //! Phase 2: the task takes its place as reader and writer.
 
 use super::{Crowd, Probe, Sequential};
-use crate::index::entry::{NOT_FAILED, Touch};
+use crate::index::entry::NOT_FAILED;
 use crate::index::hazards::Access;
 use crate::index::pool::NONE;
 use crate::index::store::Sight;
+use crate::index::touches::Chain;
 use prewire_runtime_core::id::SlotIndex;
 
 /// A region is crowded once it has this many readers.
@@ -14,7 +15,7 @@ impl Sequential {
     #[inline]
     pub(in crate::index) fn commit(&mut self, slot: SlotIndex) {
         debug_assert!(!self.stale || self.probes.is_empty(), "a slot or a buffer went between look-up and entry");
-        let mut changes = false;
+        let (mut changes, mut chain) = (false, Chain::EMPTY);
         for place in 0..self.probes.len() {
             let &Probe { root, version, entry, access, covers, joins, .. } = &self.probes[place];
             // An earlier argument of the same task may have changed what the buffer's root holds.
@@ -29,16 +30,17 @@ impl Sequential {
                 if joins {
                     self.detach_readers(entry);
                 }
-                self.read(slot.0, entry);
+                self.read(&mut chain, slot.0, entry);
             } else {
                 self.forget_accesses(entry);
-                self.write(slot.0, entry);
+                self.write(&mut chain, slot.0, entry);
                 if covers {
                     changes = true;
                     self.supersede(place);
                 }
             }
         }
+        self.slots[slot.index()] = self.touches.end(chain);
         self.probes.clear();
     }
 
@@ -66,14 +68,14 @@ impl Sequential {
     }
 
     /// Adds a reader to an entry, unless the task already is its writer or its newest reader.
-    #[inline]
-    fn read(&mut self, slot: u32, entry: u32) {
+    #[inline(always)]
+    fn read(&mut self, chain: &mut Chain, slot: u32, entry: u32) {
         let listed = &self.store.entries[entry];
         let head = listed.readers;
         if listed.writer == slot || (head != NONE && self.touches[head].slot == slot) {
             return;
         }
-        let touch = self.touch(slot, entry, true);
+        let touch = self.touches.take(chain, slot, entry, true);
         self.touches[touch].next = head;
         if head != NONE {
             self.touches[head].previous = touch;
@@ -87,9 +89,9 @@ impl Sequential {
     }
 
     /// Makes the task an entry's writer.
-    #[inline]
-    fn write(&mut self, slot: u32, entry: u32) {
-        let touch = self.touch(slot, entry, false);
+    #[inline(always)]
+    fn write(&mut self, chain: &mut Chain, slot: u32, entry: u32) {
+        let touch = self.touches.take(chain, slot, entry, false);
         let listed = &mut self.store.entries[entry];
         listed.writer = slot;
         listed.writer_touch = touch;
@@ -100,6 +102,7 @@ impl Sequential {
     fn supersede(&mut self, place: usize) {
         self.near.clear();
         self.store.look(self.probes[place].wanted(), &mut self.near);
+        self.store.roots.change(self.probes[place].root);
         while let Some(near) = self.near.pop() {
             if near.covered {
                 self.forget_accesses(near.entry);
@@ -134,14 +137,6 @@ impl Sequential {
             touch.entry = NONE;
             reader = touch.next;
         }
-    }
-
-    #[inline(always)]
-    fn touch(&mut self, slot: u32, entry: u32, reads: bool) -> u32 {
-        let slot_next = self.slots[slot as usize];
-        let touch = self.touches.take(Touch { slot, entry, slot_next, previous: NONE, next: NONE, reads });
-        self.slots[slot as usize] = touch;
-        touch
     }
 
     pub(in crate::index) fn crowded(&mut self) -> Option<Crowd> {

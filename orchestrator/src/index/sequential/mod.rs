@@ -9,11 +9,11 @@ mod enter;
 mod look_up;
 mod retire;
 
-use crate::index::entry::Touch;
 use crate::index::hazards::{Access, IndexOptions, Room};
-use crate::index::pool::{NONE, Pool};
+use crate::index::pool::NONE;
 use crate::index::siblings::Siblings;
 use crate::index::store::{Near, Store, Wanted};
+use crate::index::touches::Touches;
 use prewire_runtime_core::id::BufferId;
 
 /// A region with so many readers that a later writer would need as many edges.
@@ -54,7 +54,7 @@ impl Probe {
 pub(super) struct Sequential {
     store: Store,
     siblings: Siblings,
-    touches: Pool<Touch>,
+    touches: Touches,
     /// The first touch of each slot.
     slots: Vec<u32>,
     probes: Vec<Probe>,
@@ -73,7 +73,7 @@ impl Sequential {
         Sequential {
             store: Store::new(options.entries, options.arguments),
             siblings: Siblings::new(),
-            touches: Pool::new(options.touches),
+            touches: Touches::new(options.touches),
             slots: vec![NONE; options.slots],
             probes: Vec::with_capacity(options.arguments),
             rootless: Vec::with_capacity(options.arguments),

@@ -1,49 +1,55 @@
 //! Reclaim: tasks and buffers go, and entries with them.
 
 use super::Sequential;
-use crate::index::entry::{NOT_FAILED, Touch};
+use crate::index::entry::NOT_FAILED;
 use crate::index::pool::NONE;
 use crate::index::store::Near;
+use crate::index::touches::Touch;
 use prewire_runtime_core::id::{BufferId, SlotIndex};
 
 impl Sequential {
     #[inline]
     pub(in crate::index) fn retire(&mut self, slot: SlotIndex, failed: Option<u64>) {
         self.stale = true;
-        let mut next = std::mem::replace(&mut self.slots[slot.index()], NONE);
-        while next != NONE {
-            let index = next;
-            let touch = &self.touches[index];
-            let entry = touch.entry;
-            next = touch.slot_next;
+        let first = std::mem::replace(&mut self.slots[slot.index()], NONE);
+        if first == NONE {
+            return;
+        }
+        let (mut last, mut count) = (first, 1);
+        loop {
+            let touch = &self.touches[last];
+            let (entry, next) = (touch.entry, touch.slot_next);
             if touch.reads {
                 if entry != NONE {
-                    self.retire_reader(index, entry);
+                    self.retire_reader(last, entry);
                 }
-            } else if self.store.entries[entry].writer_touch == index
-                || cfg!(prewire_mutation = "newer_writer_forgotten")
-            {
+            } else if self.store.entries[entry].writer_touch == last || cfg!(prewire_mutation = "newer_writer_forgotten") {
                 self.retire_writer(entry, failed);
             }
-            self.touches.give(index);
+            if next == NONE {
+                break;
+            }
+            last = next;
+            count += 1;
         }
+        self.touches.give(first, last, count);
     }
 
+    #[inline(always)]
     fn retire_reader(&mut self, index: u32, entry: u32) {
         let Touch { previous, next, .. } = self.touches[index];
         if next != NONE {
             self.touches[next].previous = previous;
         }
-        if previous != NONE {
-            self.touches[previous].next = next;
-        }
         let listed = &mut self.store.entries[entry];
+        listed.reader_count -= 1;
         if previous == NONE {
             listed.readers = next;
-        }
-        listed.reader_count -= 1;
-        if listed.is_idle() {
-            self.store.remove(entry);
+            if listed.is_idle() {
+                self.store.remove(entry);
+            }
+        } else {
+            self.touches[previous].next = next;
         }
     }
 

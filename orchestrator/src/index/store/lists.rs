@@ -10,6 +10,11 @@ impl Store {
         let bucket = self.bucket(index, placement.corner);
         let bucket_next = std::mem::replace(&mut self.buckets[bucket], entry);
         let twins = self.in_cell(bucket_next, index, placement.corner);
+        let geometry = self.entries[entry].geometry;
+        if geometry == self.grids[index].geometry {
+            // The grid holds it for all that have it.
+            self.geometries.drop(geometry);
+        }
         let grid = &mut self.grids[index];
         grid.twins += u32::from(twins > 0);
         let head = std::mem::replace(&mut grid.head, entry);

@@ -84,10 +84,22 @@ impl Store {
     /// Lists a region that is not listed yet; `at_corner` as [`Sight`] had it, with the root unchanged since.
     #[inline(always)]
     pub(super) fn insert(&mut self, wanted: Wanted, at_corner: bool) -> u32 {
-        let Wanted { root: index, geometry, .. } = wanted;
-        self.geometries.hold(geometry);
-        self.roots.change(index);
-        let entry = if at_corner { self.insert_at_corner(wanted) } else { self.insert_elsewhere(wanted) };
+        self.roots.change(wanted.root);
+        if at_corner { self.insert_at_corner(wanted) } else { self.insert_elsewhere(wanted) }
+    }
+
+    /// An entry to fill in.
+    #[inline(always)]
+    fn take_entry(&mut self) -> u32 {
+        let used = self.entries.take_used();
+        if used == NONE { self.extend_entries() } else { used }
+    }
+
+    /// There are never more entries than when one that was not used before is taken, so that this is when the table of their buckets grows.
+    #[cold]
+    #[inline(never)]
+    fn extend_entries(&mut self) -> u32 {
+        let entry = self.entries.extend(Entry::BLANK);
         self.buckets.grow(&mut self.entries, hash_of, |entry| &mut entry.bucket_next);
         entry
     }
@@ -95,7 +107,9 @@ impl Store {
     #[inline(never)]
     fn insert_elsewhere(&mut self, wanted: Wanted) -> u32 {
         let Wanted { root, start, geometry, .. } = wanted;
-        let entry = self.entries.take(Entry::new(start, geometry, root));
+        self.geometries.hold(geometry);
+        let entry = self.take_entry();
+        self.entries[entry] = Entry::new(start, geometry, root);
         if self.roots[root].is_empty() {
             self.list_loose(entry);
         } else {
@@ -108,14 +122,15 @@ impl Store {
     #[inline(always)]
     fn insert_at_corner(&mut self, wanted: Wanted) -> u32 {
         let Wanted { root, start, geometry, .. } = wanted;
-        let grid = self.roots[root].simple;
-        let bucket = self.bucket(grid, start);
-        let (bucket_next, next) = (self.buckets[bucket], self.grids[grid].head);
-        let entry = self.entries.take(Entry { grid, bucket_next, next, ..Entry::new(start, geometry, root) });
-        self.buckets[bucket] = entry;
-        let grid = &mut self.grids[grid];
-        grid.head = entry;
+        let entry = self.take_entry();
+        let grid_index = self.roots[root].simple;
+        let bucket = self.bucket(grid_index, start);
+        let grid = &mut self.grids[grid_index];
+        let next = std::mem::replace(&mut grid.head, entry);
         grid.entries += 1;
+        let bucket_next = std::mem::replace(&mut self.buckets[bucket], entry);
+        let blank = Entry::new(start, geometry, root);
+        self.entries[entry] = Entry { grid: grid_index, bucket_next, next, ..blank };
         if next != NONE {
             self.entries[next].previous = entry;
         }
@@ -169,19 +184,40 @@ impl Store {
     }
 
     /// Forgets a region.
-    #[inline]
+    #[inline(never)]
     pub(super) fn remove(&mut self, entry: u32) {
+        let &Entry { root, grid: index, geometry, corner, bucket_next, previous, next, .. } = &self.entries[entry];
+        if index == NONE || self.roots[root].simple != index || self.grids[index].entries == 1 {
+            return self.remove_elsewhere(entry);
+        }
+        // One of several in the only grid of a simple root, which stays simple.
+        let bucket = self.bucket(index, corner);
+        self.unlist_from_bucket(entry, bucket, bucket_next);
+        self.bridge(previous, next);
+        let grid = &mut self.grids[index];
+        grid.entries -= 1;
+        if previous == NONE {
+            grid.head = next;
+        }
+        if grid.geometry != geometry {
+            self.geometries.drop(geometry);
+        }
+        self.entries.give(entry);
+    }
+
+    #[inline(never)]
+    fn remove_elsewhere(&mut self, entry: u32) {
         let Entry { root: index, geometry, grid, .. } = self.entries[entry];
+        let held = grid == NONE || self.grids[grid].geometry != geometry;
         if grid == NONE {
             self.unlist_loose(entry);
         } else {
             self.unlist_from_grid(entry, grid);
         }
-        let listed = &mut self.entries[entry];
-        listed.writer_touch = NONE;
         self.entries.give(entry);
-        self.geometries.drop(geometry);
-        self.roots.change(index);
+        if held {
+            self.geometries.drop(geometry);
+        }
         let root = &self.roots[index];
         if root.is_empty() {
             self.roots.free(index);
