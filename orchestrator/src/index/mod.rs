@@ -20,9 +20,9 @@ mod root;
 mod sequential;
 mod siblings;
 mod store;
-mod touches;
 #[cfg(test)]
 mod tests;
+mod touches;
 
 pub use hazards::Hazards;
 pub(crate) use hazards::{Access, Findings, Found, Hazard, IndexOptions, Room};

@@ -17,6 +17,12 @@ pub(super) struct Touch {
     pub(super) reads: bool,
 }
 
+impl Touch {
+    /// Neither a task's nor anywhere.
+    pub(super) const BLANK: Touch =
+        Touch { slot: NONE, entry: NONE, slot_next: NONE, previous: NONE, next: NONE, reads: false };
+}
+
 /// The touches that one task has taken so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chain {
@@ -43,17 +49,17 @@ impl Touches {
         Touches { items: Vec::with_capacity(capacity), free: NONE, in_use: 0 }
     }
 
-    /// Takes one more touch for the task of a chain. Free ones are linked as those of a task are, so that no link is written.
+    /// Takes one more touch for the task of a chain. Free ones are linked as those of a task are, so that `slot_next` need not be written.
     #[inline(always)]
-    pub(super) fn take(&mut self, chain: &mut Chain, slot: u32, entry: u32, reads: bool) -> u32 {
+    pub(super) fn take(&mut self, chain: &mut Chain, new: Touch) -> u32 {
         let index = if self.free == NONE { self.extend(chain.last) } else { self.free };
         let touch = &mut self.items[index as usize];
         self.free = touch.slot_next;
-        touch.slot = slot;
-        touch.entry = entry;
-        touch.previous = NONE;
-        touch.next = NONE;
-        touch.reads = reads;
+        touch.slot = new.slot;
+        touch.entry = new.entry;
+        touch.previous = new.previous;
+        touch.next = new.next;
+        touch.reads = new.reads;
         self.in_use += 1;
         if chain.first == NONE {
             chain.first = index;
@@ -76,7 +82,7 @@ impl Touches {
     fn extend(&mut self, last: u32) -> u32 {
         assert!(self.items.len() < self.items.capacity(), "more was touched than the index was built for");
         let index = self.items.len() as u32;
-        self.items.push(Touch { slot: NONE, entry: NONE, slot_next: NONE, previous: NONE, next: NONE, reads: false });
+        self.items.push(Touch::BLANK);
         if last != NONE {
             self.items[last as usize].slot_next = index;
         }

@@ -5,7 +5,7 @@ use crate::index::entry::NOT_FAILED;
 use crate::index::hazards::Access;
 use crate::index::pool::NONE;
 use crate::index::store::Sight;
-use crate::index::touches::Chain;
+use crate::index::touches::{Chain, Touch};
 use prewire_runtime_core::id::SlotIndex;
 
 /// A region is crowded once it has this many readers.
@@ -32,7 +32,6 @@ impl Sequential {
                 }
                 self.read(&mut chain, slot.0, entry);
             } else {
-                self.forget_accesses(entry);
                 self.write(&mut chain, slot.0, entry);
                 if covers {
                     changes = true;
@@ -70,17 +69,15 @@ impl Sequential {
     /// Adds a reader to an entry, unless the task already is its writer or its newest reader.
     #[inline(always)]
     fn read(&mut self, chain: &mut Chain, slot: u32, entry: u32) {
-        let listed = &self.store.entries[entry];
+        let listed = &mut self.store.entries[entry];
         let head = listed.readers;
         if listed.writer == slot || (head != NONE && self.touches[head].slot == slot) {
             return;
         }
-        let touch = self.touches.take(chain, slot, entry, true);
-        self.touches[touch].next = head;
+        let touch = self.touches.take(chain, Touch { slot, entry, next: head, reads: true, ..Touch::BLANK });
         if head != NONE {
             self.touches[head].previous = touch;
         }
-        let listed = &mut self.store.entries[entry];
         listed.readers = touch;
         listed.reader_count += 1;
         if listed.reader_count >= CROWD {
@@ -88,10 +85,14 @@ impl Sequential {
         }
     }
 
-    /// Makes the task an entry's writer.
+    /// Makes the task an entry's writer, in the place of whoever was known there.
     #[inline(always)]
     fn write(&mut self, chain: &mut Chain, slot: u32, entry: u32) {
-        let touch = self.touches.take(chain, slot, entry, false);
+        let listed = &self.store.entries[entry];
+        if listed.readers != NONE || listed.failed != NOT_FAILED {
+            self.forget_accesses(entry);
+        }
+        let touch = self.touches.take(chain, Touch { slot, entry, reads: false, ..Touch::BLANK });
         let listed = &mut self.store.entries[entry];
         listed.writer = slot;
         listed.writer_touch = touch;
@@ -115,7 +116,7 @@ impl Sequential {
     }
 
     /// Forgets the readers and the failure of an entry; its writer is for the caller to replace.
-    #[inline]
+    #[inline(never)]
     fn forget_accesses(&mut self, entry: u32) {
         if self.store.entries[entry].readers != NONE {
             self.detach_readers(entry);

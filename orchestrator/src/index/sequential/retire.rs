@@ -23,7 +23,9 @@ impl Sequential {
                 if entry != NONE {
                     self.retire_reader(last, entry);
                 }
-            } else if self.store.entries[entry].writer_touch == last || cfg!(prewire_mutation = "newer_writer_forgotten") {
+            } else if self.store.entries[entry].writer_touch == last
+                || cfg!(prewire_mutation = "newer_writer_forgotten")
+            {
                 self.retire_writer(entry, failed);
             }
             if next == NONE {
