@@ -70,17 +70,9 @@ impl EdgeSet {
         }
     }
 
-    /// Drops the edges from number `first` on that `keep` refuses. The set takes no more edges before it is cleared.
-    pub(crate) fn retain_from(&mut self, first: usize, mut keep: impl FnMut(SlotIndex, EdgeFlags) -> bool) {
-        let mut kept = first;
-        for place in first..self.edges.len() {
-            let (producer, flags) = self.edges[place];
-            if keep(producer, flags) {
-                self.edges[kept] = (producer, flags);
-                kept += 1;
-            }
-        }
-        self.edges.truncate(kept);
+    /// Drops the edges that `keep` refuses. The set takes no more edges before it is cleared.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(SlotIndex, EdgeFlags) -> bool) {
+        self.edges.retain(|&(producer, flags)| keep(producer, flags));
     }
 
     #[inline]

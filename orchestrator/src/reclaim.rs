@@ -12,9 +12,6 @@ const WITH_EACH_SUBMIT: u64 = 4;
 /// Submits that pass before the oldest task is looked at again after it was found unfinished. Whoever runs it works on the same cache line.
 const PATIENCE: u32 = 16;
 
-/// Rings with fewer live tasks than this report their peaks to the task; above it, to within [`PATIENCE`].
-const EXACT_PEAK: u64 = 512;
-
 impl Orchestrator {
     /// The bounded number of tasks that each submit takes back, and as many as there are before the ring would hold more than ever before.
     #[inline]
@@ -23,14 +20,18 @@ impl Orchestrator {
             // A recorded run keeps finished tasks, so that edges to them are seen, until their room is needed.
             return;
         }
-        let number = self.ring.index();
         let ring = self.rings.get_mut(self.ring);
-        let at_peak = ring.is_at_peak();
-        if ring.patience > 0 && !(at_peak && ring.live() < EXACT_PEAK) {
+        if ring.patience > 0 {
             ring.patience -= 1;
-            return;
+        } else {
+            self.reclaim_oldest();
         }
-        let most = if at_peak { u64::MAX } else { WITH_EACH_SUBMIT };
+    }
+
+    #[inline(never)]
+    fn reclaim_oldest(&mut self) {
+        let number = self.ring.index();
+        let most = if self.rings.0[number].is_at_peak() { u64::MAX } else { WITH_EACH_SUBMIT };
         if self.reclaim_tasks(number, most) < most {
             self.rings.0[number].patience = PATIENCE;
         }

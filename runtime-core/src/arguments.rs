@@ -152,12 +152,8 @@ impl ArgumentArena {
     #[expect(clippy::mut_from_ref, reason = "which units are whose is the orchestrator's to know, by contract")]
     pub unsafe fn span(&self, first: u32, count: usize) -> &mut [ArgumentUnit] {
         let begin = first as usize;
-        // Neither is near the end of its numbers, so the sum is none that went round.
-        assert!(
-            count <= u32::MAX as usize && begin + count <= self.units,
-            "argument units {first} + {count} of {}",
-            self.units
-        );
+        // A slice's length and 32 bits: the sum is far from the end of 64.
+        assert!(begin.saturating_add(count) <= self.units, "argument units {first} + {count} of {}", self.units);
         // SAFETY: the units are within the arena, or just behind it and none.
         let place = unsafe { self.first.as_ptr().add(begin) };
         // SAFETY: the units are within the arena, which was zeroed when it was made, and any bits are scalars; by contract nobody else can see them.

@@ -79,6 +79,18 @@ pub struct Progress {
     pub directed: AtomicU64,
 }
 
+/// As [`Graph::link`], for a caller that has found the producer's slot and the edge's place already.
+///
+/// # Safety
+/// As there; `producer` is the slot that `body` names, and `place` the place of `edge`.
+#[inline]
+pub unsafe fn link_at(producer: &Slot, place: &Edge, edge: EdgeIndex, body: EdgeBody) -> Pushed {
+    // SAFETY: by contract the edge belongs to a task that is not wired.
+    unsafe { place.write(body) };
+    // SAFETY: by contract.
+    unsafe { producer.consumers.push_at(place, edge) }
+}
+
 /// The shared state of a runtime.
 #[derive(Debug)]
 pub struct Graph {
@@ -165,19 +177,7 @@ impl Graph {
     #[inline]
     pub unsafe fn link(&self, edge: EdgeIndex, body: EdgeBody) -> Pushed {
         // SAFETY: by contract.
-        unsafe { self.link_at(self.edges.get(edge), edge, body) }
-    }
-
-    /// As [`Graph::link`], for a caller that has found the edge's place in [`Graph::edges`] already.
-    ///
-    /// # Safety
-    /// As there; `place` is the place of `edge`.
-    #[inline]
-    pub unsafe fn link_at(&self, place: &Edge, edge: EdgeIndex, body: EdgeBody) -> Pushed {
-        // SAFETY: by contract the edge belongs to a task that is not wired.
-        unsafe { place.write(body) };
-        // SAFETY: by contract.
-        unsafe { self.slots.get(body.producer).consumers.push_at(place, edge) }
+        unsafe { link_at(self.slots.get(body.producer), self.edges.get(edge), edge, body) }
     }
 
     /// Puts a ready task where it is to be found, and wakes somebody who may be asleep. Called once per task, by whoever brought `pending` to zero.
@@ -237,7 +237,15 @@ impl Graph {
     /// Wakes one sleeping scheduler instance, if there is one. To be called behind a publication and a full fence.
     #[inline]
     pub fn wake_one(&self) {
-        let idle = self.bells.idle() & !(1 << self.orchestrator_bell());
+        let idle = self.bells.idle();
+        if idle != 0 {
+            self.wake_one_of(idle);
+        }
+    }
+
+    #[inline(never)]
+    fn wake_one_of(&self, idle: u64) {
+        let idle = idle & !(1 << self.orchestrator_bell());
         if idle != 0 {
             self.bells.ring(idle.trailing_zeros() as usize);
         }

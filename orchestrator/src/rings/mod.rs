@@ -20,6 +20,9 @@ use span::Span;
 /// How many tasks of a ring are alive at once before it is worth asking whether more would help (architecture D20: few slots stay in a cache).
 const SOFT_WINDOW_LEAST: u64 = 2048;
 
+/// Rings with fewer live tasks than this report their peaks to the task; above it, to within what is let pass before the oldest is looked at again.
+const EXACT_PEAK: u64 = 512;
+
 /// No task of the ring is kept by a scope.
 pub(crate) const NOTHING_KEPT: u64 = u64::MAX;
 
@@ -269,10 +272,19 @@ impl Ring {
         let slot = self.slots.enter(sequence);
         self.head = sequence + 1;
         let live = self.head - self.tail;
-        if live > self.peak {
-            self.peak = live;
+        if live >= self.peak {
+            self.reach_peak(live);
         }
         (sequence, slot)
+    }
+
+    /// Notes that there were never more tasks. Before there are even more, the oldest are looked at again.
+    #[inline(never)]
+    fn reach_peak(&mut self, live: u64) {
+        self.peak = live;
+        if live < EXACT_PEAK {
+            self.patience = 0;
+        }
     }
 
     /// Where a run of `count` edges would go.

@@ -77,22 +77,23 @@ impl Orchestrator {
     /// Drops the producers that are done and need not be kept: they take no edge. What they failed of is remembered. True if there is one to be kept.
     #[inline]
     fn drop_closed_edges(&mut self) -> bool {
+        let slots = self.graph.slots.as_slice();
         let mut meanings = EdgeFlags::NONE;
-        for (place, &(producer, flags)) in self.edge_set.as_slice().iter().enumerate() {
-            if !takes_edge(flags, || self.graph.slots.get(producer).consumers.ending()) {
-                return self.drop_closed_edges_from(place) || meanings.contains(EdgeFlags::RETAIN);
+        for &(producer, flags) in self.edge_set.as_slice() {
+            if !takes_edge(flags, || slots[producer.index()].consumers.ending()) {
+                return self.drop_some_edges();
             }
             meanings = meanings.union(flags);
         }
         meanings.contains(EdgeFlags::RETAIN)
     }
 
-    /// The same from the edge with number `first` on.
+    /// The same where there is one that is done.
     #[inline(never)]
-    fn drop_closed_edges_from(&mut self, first: usize) -> bool {
+    fn drop_some_edges(&mut self) -> bool {
         let (slots, blame) = (&self.graph.slots, &mut self.scratch.blame);
         let mut retains = false;
-        self.edge_set.retain_from(first, |producer, flags| {
+        self.edge_set.retain(|producer, flags| {
             let place = slots.get(producer);
             let taken = takes_edge(flags, || place.consumers.ending());
             if taken {

@@ -7,6 +7,7 @@ use crate::rings::{NOTHING_KEPT, ROW};
 use prewire_runtime_core::arguments::{ArgumentArena, ArgumentUnit, ENTRIES_PER_UNIT, Entry};
 use prewire_runtime_core::consumers::{Ending, Pushed};
 use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
+use prewire_runtime_core::graph::link_at;
 use prewire_runtime_core::id::{CoreId, EdgeIndex, SlotIndex, TaskId};
 use prewire_runtime_core::slot::{NO_CAUSE, Slot, TaskBody, TaskExtra, TaskFlags};
 use prewire_runtime_core::sync::prefetch_for_write;
@@ -139,9 +140,12 @@ impl Orchestrator {
 
     #[inline(always)]
     fn prepare(&self, id: TaskId, slot: SlotIndex, plan: &Plan, [arguments, edges, edge_count]: [u32; 3]) {
+        // One by one: an array is copied through a place of its own.
+        let [cube, vector_0, vector_1] = plan.kernels;
+        let kernels = [cube, vector_0, vector_1];
         let body = TaskBody {
             id,
-            kernels: plan.kernels,
+            kernels,
             parts: plan.parts,
             flags: if plan.retains { plan.flags.with(TaskFlags::RETAINS) } else { plan.flags },
             blocks: plan.blocks,
@@ -258,13 +262,14 @@ impl Orchestrator {
     /// Puts the edges onto their producers' lists. Returns how many producers are to be waited for.
     #[inline]
     fn link(&self, consumer: SlotIndex, place: &Slot, first_edge: u32) -> u32 {
-        let found = self.edge_set.as_slice();
+        let (found, slots) = (self.edge_set.as_slice(), self.graph.slots.as_slice());
         let edges = self.graph.edges.run(EdgeIndex(first_edge), found.len());
         let mut waits = 0;
         for (number, (edge_place, &(producer, flags))) in edges.iter().zip(found).enumerate() {
             let (edge, body) = (EdgeIndex(first_edge + number as u32), EdgeBody { consumer, producer, flags });
+            let producer = &slots[producer.index()];
             if flags.contains(EdgeFlags::RETAIN) {
-                self.graph.slots.get(producer).hold();
+                producer.hold();
             }
             if !flags.contains(EdgeFlags::WAIT) {
                 // SAFETY: the edge belongs to the task that is being made.
@@ -272,12 +277,12 @@ impl Orchestrator {
                 continue;
             }
             // SAFETY: as above; the producer was looked up, and nothing was reclaimed since.
-            match unsafe { self.graph.link_at(edge_place, edge, body) } {
+            match unsafe { link_at(producer, edge_place, edge, body) } {
                 Pushed::Linked => waits += 1,
                 Pushed::Closed(Ending::Ok) => {}
                 Pushed::Closed(Ending::Failed) => {
                     if flags.contains(EdgeFlags::DATA) {
-                        place.blame(self.graph.slots.get(producer).cause());
+                        place.blame(producer.cause());
                     }
                 }
             }

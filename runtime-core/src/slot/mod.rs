@@ -300,6 +300,12 @@ impl SlotTable {
         &self.0[slot.index()]
     }
 
+    /// All slots. For a loop that looks at several behind an acquire each, which the table would be found anew after.
+    #[inline]
+    pub fn as_slice(&self) -> &[Slot] {
+        &self.0
+    }
+
     /// The `count` slots from this one on.
     #[inline]
     pub fn row(&self, first: SlotIndex, count: usize) -> &[Slot] {
