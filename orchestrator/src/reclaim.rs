@@ -1,8 +1,8 @@
 //! Taking back what finished tasks had, in the order of submission.
 
 use crate::Orchestrator;
-use crate::rings::EdgeRuns;
-use prewire_runtime_core::id::{BufferId, RING_COUNT, RingIndex, SlotIndex, TaskId};
+use crate::rings::{Chunk, EdgeRuns};
+use prewire_runtime_core::id::{BufferId, RING_COUNT, RingIndex, TaskId};
 use prewire_runtime_core::slot::NO_CAUSE;
 use std::ops::Range;
 
@@ -64,16 +64,17 @@ impl Orchestrator {
         taken
     }
 
-    /// The same for tasks whose slots lie in a row. Also says whether there is no other task, or one that is held.
+    /// The same for tasks of one chunk of slots. Also says whether there is no other task, or one that is held.
     #[inline]
     fn reclaim_row(&mut self, number: usize, most: u64) -> (u64, bool) {
         let ring = &mut self.rings.0[number];
-        let (first, count) = ring.oldest_in_a_row(most);
+        let (chunk, count) = ring.oldest_of_chunk(most);
         let (tail, head) = (ring.tail(), ring.head());
+        let slots = self.graph.slots.as_slice();
         let (mut taken, mut edges, mut causes) = (0, EdgeRuns::default(), NO_CAUSE);
-        for place in self.graph.slots.row(first, count as usize) {
-            let slot_of = |sequence| self.graph.slots.get(ring.slot_of(sequence));
-            let any_later = || (tail + taken..head).any(|later| slot_of(later).is_free());
+        for sequence in tail..tail + count {
+            let place = &slots[chunk.slot_of(sequence).index()];
+            let any_later = || (sequence..head).any(|later| slots[ring.slot_of(later).index()].is_free());
             let is_free = place.is_free() || cfg!(prewire_mutation = "reclaimed_past_the_oldest") && any_later();
             if !is_free {
                 break;
@@ -86,21 +87,22 @@ impl Orchestrator {
         }
         if taken != 0 {
             ring.leave_oldest(taken, edges);
-            let row = first.0..first.0 + taken as u32;
+            let row = tail..tail + taken;
             if causes == NO_CAUSE {
-                row.for_each(|slot| self.index.retire(SlotIndex(slot), None));
+                row.for_each(|sequence| self.index.retire(chunk.slot_of(sequence), None));
             } else {
-                self.retire_failed(row, tail, number);
+                self.retire_failed(row, chunk, number);
             }
         }
         (taken, taken < count || count == 0)
     }
 
-    /// Takes tasks out of the index, the first of which is the ring's task with number `sequence`. At least one of them failed.
+    /// Takes tasks of a ring out of the index. At least one of them failed.
     #[cold]
-    fn retire_failed(&mut self, row: Range<u32>, sequence: u64, number: usize) {
+    fn retire_failed(&mut self, row: Range<u64>, chunk: Chunk, number: usize) {
         let first_of_run = self.rings.0[number].first_of_run();
-        for (slot, sequence) in row.map(SlotIndex).zip(sequence..) {
+        for sequence in row {
+            let slot = chunk.slot_of(sequence);
             let place = self.graph.slots.get(slot);
             let failed = Some(place.cause()).filter(|&cause| cause != NO_CAUSE);
             // What of an earlier run failed is known nowhere any more.

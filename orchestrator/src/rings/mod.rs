@@ -8,6 +8,7 @@ mod span;
 
 pub(crate) use arguments::{ArgumentSizes, ROW};
 pub(crate) use heap::Piece;
+pub(crate) use slots::Chunk;
 
 use crate::report::RingUse;
 use allocations::Allocations;
@@ -226,16 +227,16 @@ impl Ring {
 
     /// The oldest task that may be reclaimed once nobody holds it.
     pub(crate) fn oldest_not_kept(&self) -> Option<SlotIndex> {
-        let (slot, count) = self.oldest_in_a_row(1);
-        (count != 0).then_some(slot)
+        let (chunk, count) = self.oldest_of_chunk(1);
+        (count != 0).then(|| chunk.slot_of(self.tail))
     }
 
-    /// The oldest tasks that may be reclaimed once nobody holds them, up to `most`: the slot of the first, and how many have the slots from there on.
+    /// The oldest tasks that may be reclaimed once nobody holds them, up to `most`: how many there are in one chunk of slots, and the chunk.
     #[inline]
-    pub(crate) fn oldest_in_a_row(&self, most: u64) -> (SlotIndex, u64) {
+    pub(crate) fn oldest_of_chunk(&self, most: u64) -> (Chunk, u64) {
         let kept_from = if cfg!(prewire_mutation = "scope_keeps_nothing") { NOTHING_KEPT } else { self.kept_from };
         let count = self.head.min(kept_from).saturating_sub(self.tail).min(most);
-        (self.slots.slot_of(self.tail), count.min(self.slots.in_a_row(self.tail)))
+        (self.slots.chunk_of(self.tail), count.min(self.slots.in_chunk(self.tail)))
     }
 
     /// Whether the oldest task is kept by a scope that is still open, so that no waiting can make room.
@@ -323,7 +324,7 @@ impl Ring {
         self.arguments.enter_group(units, self.head);
     }
 
-    /// Takes the oldest `count` tasks back, which [`Ring::oldest_in_a_row`] named: their slots, their edges and their arguments. Their pieces of
+    /// Takes the oldest `count` tasks back, which [`Ring::oldest_of_chunk`] named: their slots, their edges and their arguments. Their pieces of
     /// the heap stay until they are the oldest.
     #[inline]
     pub(crate) fn leave_oldest(&mut self, count: u64, edges: EdgeRuns) {

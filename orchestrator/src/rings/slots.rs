@@ -6,6 +6,26 @@ use prewire_runtime_core::id::SlotIndex;
 /// Slots per chunk, at most: 8 KiB of slots.
 const CHUNK_BITS_MOST: u32 = 6;
 
+/// So many slots lie from one task's to the next one's within a chunk, which is odd, so that each slot has its turn. Whoever runs tasks looks at one slot after
+/// the other, and a processor that sees this fetches the lines behind them as well: were they the next tasks', it would take them from the thread that
+/// is just writing them.
+const STEP: u32 = 37;
+
+/// The slots that a number of tasks in a row have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chunk {
+    first: u32,
+    mask: u32,
+}
+
+impl Chunk {
+    /// The slot of a task of these.
+    #[inline]
+    pub(crate) fn slot_of(self, sequence: u64) -> SlotIndex {
+        SlotIndex(self.first + ((sequence as u32).wrapping_mul(STEP) & self.mask))
+    }
+}
+
 /// The slots of one ring.
 ///
 /// The window is a whole number of chunks. The live tasks may reach into one chunk more than that, when the oldest begins in the middle of a
@@ -45,19 +65,29 @@ impl Slots {
     /// The slot of a live task, or of the next one behind [`Slots::enter`].
     #[inline]
     pub(crate) fn slot_of(&self, sequence: u64) -> SlotIndex {
+        self.chunk_of(sequence).slot_of(sequence)
+    }
+
+    /// The chunk that a live task's slot is in.
+    #[inline]
+    pub(crate) fn chunk_of(&self, sequence: u64) -> Chunk {
         let group = (sequence >> self.chunk_bits) as usize & (self.chunks.len() - 1);
-        let within = sequence as u32 & self.chunk_mask;
-        SlotIndex(self.chunks[group] + within)
+        Chunk { first: self.chunks[group], mask: self.chunk_mask }
     }
 
     /// The slot of the next task. To be called once for each sequence number in order, when the window has room for it.
     #[inline]
     pub(crate) fn enter(&mut self, head: u64) -> SlotIndex {
-        let within = head as u32 & self.chunk_mask;
-        if within == 0 {
+        if head as u32 & self.chunk_mask == 0 {
             self.enter_group(head >> self.chunk_bits);
         }
-        SlotIndex(self.newest + within)
+        self.upcoming(head)
+    }
+
+    /// The slot that [`Slots::enter`] is going to name, unless another chunk is entered for it.
+    #[inline]
+    pub(crate) fn upcoming(&self, head: u64) -> SlotIndex {
+        Chunk { first: self.newest, mask: self.chunk_mask }.slot_of(head)
     }
 
     #[inline(never)]
@@ -70,15 +100,15 @@ impl Slots {
         self.newest = self.chunks[place];
     }
 
-    /// How many tasks from the live one with this number on have slots one behind the other.
+    /// How many tasks from the live one with this number on have slots in the same chunk.
     #[inline]
-    pub(crate) fn in_a_row(&self, sequence: u64) -> u64 {
+    pub(crate) fn in_chunk(&self, sequence: u64) -> u64 {
         let mask = u64::from(self.chunk_mask);
         mask + 1 - (sequence & mask)
     }
 
     /// Says that all tasks before `tail` are gone, and that the next task is `head`. To be called for each step of the tail, or at least for each that is
-    /// a step over what [`Slots::in_a_row`] says.
+    /// a step over what [`Slots::in_chunk`] says.
     #[inline]
     pub(crate) fn leave(&mut self, tail: u64, head: u64) {
         if tail as u32 & self.chunk_mask == 0 {

@@ -306,12 +306,6 @@ impl SlotTable {
         &self.0
     }
 
-    /// The `count` slots from this one on.
-    #[inline]
-    pub fn row(&self, first: SlotIndex, count: usize) -> &[Slot] {
-        &self.0[first.index()..][..count]
-    }
-
     /// How many slots there are.
     pub fn len(&self) -> usize {
         self.0.len()
