@@ -319,7 +319,7 @@ impl<P: Platform> Round<'_, P> {
             && (self.own.kept < self.own.kept_most || cfg!(prewire_mutation = "successors_kept_without_end"))
             && !self.gang_waits()
             // One that was directed at the core since this instance last looked into its inboxes is older.
-            && (!self.own.directed.has_news(self.graph, self.own.index)
+            && (!self.own.directed.has_news(self.progress)
                 || cfg!(prewire_mutation = "unseen_directed_tasks_overtaken"))
     }
 

@@ -217,13 +217,17 @@ pub(crate) struct Round<'a, P: Platform> {
     /// The head's state: no other run becomes the head while an instance steps.
     pub(crate) state: &'a RunState,
     pub(crate) platform: &'a P,
+    /// What it tells everybody, and what it tells the other instances.
+    pub(crate) progress: &'a Progress,
+    pub(crate) told: &'a Told,
     pub(crate) own: &'a mut Instance,
 }
 
 impl<'a, P: Platform> Round<'a, P> {
     pub(crate) fn new(group: &'a SchedulerGroup<P>, own: &'a mut Instance) -> Self {
         let graph: &Graph = &group.graph;
-        Round { group, graph, state: graph.run.at(graph.run.head()), platform: &group.platform, own }
+        let (progress, told): (&Progress, &Told) = (&graph.progress[own.index], &group.told[own.index]);
+        Round { group, graph, state: graph.run.at(graph.run.head()), platform: &group.platform, progress, told, own }
     }
 
     /// Takes in which cores can be given work, if that has changed.
@@ -241,17 +245,13 @@ impl<'a, P: Platform> Round<'a, P> {
         true
     }
 
-    fn progress(&self) -> &'a Progress {
-        &self.graph.progress[self.own.index]
-    }
-
     /// Says that a task is about to be taken into this instance's hand: a verdict that finds the queues empty must find somebody busy.
     #[inline]
     pub(crate) fn mark_busy(&mut self) {
         if !self.own.published.marked {
             self.own.published.marked = true;
             self.own.published.busy += 1;
-            self.progress().busy.store(self.own.published.busy, Ordering::Release);
+            self.progress.busy.store(self.own.published.busy, Ordering::Release);
         }
     }
 
@@ -271,20 +271,19 @@ impl<'a, P: Platform> Round<'a, P> {
 
     #[inline]
     fn tell_in_hand(&self) {
-        self.group.told[self.own.index].in_hand.store(self.own.in_hand, Ordering::Relaxed);
+        self.told.in_hand.store(self.own.in_hand, Ordering::Relaxed);
     }
 
     /// Tells the others now how many cores are free. True if that is news.
     pub(crate) fn tell_free(&mut self) -> bool {
-        self.own.published.tell_free(self.own.tracker.summary(), &self.group.told[self.own.index])
+        self.own.published.tell_free(self.own.tracker.summary(), self.told)
     }
 
     /// Tells the others what this step achieved, and wakes the orchestrator if it may be waiting for that.
     #[inline]
     pub(crate) fn publish(&mut self, worked: bool) {
         let own = &mut *self.own;
-        let progress = &self.graph.progress[own.index];
-        let told = &self.group.told[own.index];
+        let (progress, told) = (self.progress, self.told);
         own.published.tell_free(own.tracker.summary(), told);
         let returned = if self.platform.can_revoke() { own.returned.len() as u64 } else { 0 };
         let on_cores = own.dispatches + own.directed.len() as u64 + own.offers + returned;

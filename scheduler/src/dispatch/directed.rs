@@ -2,7 +2,7 @@
 
 use crate::instance::{Round, Work};
 use crate::tracker::Place;
-use prewire_runtime_core::graph::Graph;
+use prewire_runtime_core::graph::Progress;
 use prewire_runtime_core::id::SlotIndex;
 use prewire_runtime_core::platform::Platform;
 use prewire_runtime_core::ready::BATCH;
@@ -51,8 +51,8 @@ impl DirectedTasks {
 
     /// Whether something was directed at this instance's cores since it last looked.
     #[inline]
-    pub(crate) fn has_news(&self, graph: &Graph, instance: usize) -> bool {
-        graph.progress[instance].directed.load(Ordering::Acquire) != self.seen
+    pub(crate) fn has_news(&self, progress: &Progress) -> bool {
+        progress.directed.load(Ordering::Acquire) != self.seen
     }
 
     fn insert(&mut self, slots: &SlotTable, place: Place, slot: SlotIndex) {
@@ -68,7 +68,7 @@ impl DirectedTasks {
 impl<P: Platform> Round<'_, P> {
     /// Gives cores with room the tasks directed at them.
     pub(crate) fn dispatch_directed(&mut self) -> bool {
-        let directed = self.graph.progress[self.own.index].directed.load(Ordering::Acquire);
+        let directed = self.progress.directed.load(Ordering::Acquire);
         if directed != self.own.directed.seen {
             self.own.directed.seen = directed;
             self.mark_busy();
@@ -152,7 +152,7 @@ impl<P: Platform> Round<'_, P> {
     /// room behind the step that looked: a cluster that was kept for a MIX task is let go there.
     pub(crate) fn could_dispatch_directed(&self) -> bool {
         let places = || (0..self.own.ports.len()).map(|at| Place::new(at / 3, at % 3));
-        self.own.directed.has_news(self.graph, self.own.index)
+        self.own.directed.has_news(self.progress)
             || self.own.directed.count > 0
                 && places().any(|place| self.own.directed.waits_for(place) && self.has_room_for_directed(place))
     }

@@ -94,33 +94,37 @@ impl<P: Platform> Round<'_, P> {
         keep: bool,
         others: &mut std::slice::Iter<'_, SlotIndex>,
     ) {
-        let mut work = work;
+        // Apart, so that they are kept where the loop has them at hand.
+        let Work { slot: mut index, mut block, mut part } = work;
         self.own.warm[place.kind() as usize] = place;
         self.out_of_hand();
         let mut freed = if keep { self.may_keep_for(place) } else { FreedCore::NONE };
         let port = &self.own.ports[place.index()];
         let (core, mut next) = (port.core, port.next);
         loop {
-            let slot = self.graph.slots.get(work.slot);
+            let slot = self.graph.slots.get(index);
             let token = next;
             next = token.next();
-            let dispatched = self.launch(place, core, token, work, slot);
-            let well = dispatched == Dispatched::Well;
-            if !(well || dispatched == Dispatched::Ended && self.platform.poll(core) == Condition::Finished(token)) {
-                self.runs_on(place, token, work);
-                break;
-            }
+            let work = Work { slot: index, block, part };
+            let well = match self.launch(place, core, token, work, slot) {
+                Dispatched::Well => true,
+                Dispatched::Ended if self.platform.poll(core) == Condition::Finished(token) => false,
+                Dispatched::Ended | Dispatched::Given => {
+                    self.runs_on(place, token, work);
+                    break;
+                }
+            };
             // What ended may have been the core itself. Else nothing that a block does on this thread changes what the core is kept for.
-            if keep && self.learn_availability() {
+            if self.learn_availability() && keep {
                 freed = self.may_keep_for(place);
             }
             let successor = if well {
-                self.end_share(work.slot, slot, false, freed)
+                self.end_share(index, slot, false, freed)
             } else {
                 self.ended(place, Some(token), work, freed)
             };
-            let Some(next) = successor.or_else(|| self.follows(place, others)) else { break };
-            work = Work { slot: next, block: 0, part: self.part_of(next) };
+            let Some(following) = successor.or_else(|| self.follows(place, others)) else { break };
+            (index, block, part) = (following, 0, self.part_of(following));
         }
         self.own.ports[place.index()].next = next;
     }
