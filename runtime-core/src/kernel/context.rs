@@ -4,6 +4,7 @@ use super::KernelError;
 use super::access::{Input, Output};
 use super::element::Element;
 use super::opened::Opened;
+use super::view::refuse;
 use crate::platform::DispatchPayload;
 use crate::tensor::TensorArgument;
 
@@ -82,19 +83,25 @@ impl<'a> KernelContext<'a> {
     ///
     /// # Errors
     /// If the task has no such scalar.
+    #[inline]
     pub fn scalar_bits(&self, index: usize) -> Result<u64, KernelError> {
-        self.scalars().get(index).copied().ok_or_else(|| {
-            KernelError::new(
-                KernelError::ACCESS,
-                format!("scalar {index} was asked for and the task has {}", self.scalars().len()),
-            )
-        })
+        match self.scalars().get(index) {
+            Some(&cell) => Ok(cell),
+            None => Err(self.no_scalar(index)),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn no_scalar(&self, index: usize) -> KernelError {
+        refuse(format!("scalar {index} was asked for and the task has {}", self.scalars().len()))
     }
 
     /// A scalar argument as the type it was given in.
     ///
     /// # Errors
     /// If the task has no such scalar.
+    #[inline]
     pub fn scalar<T: Element>(&self, index: usize) -> Result<T, KernelError> {
         self.scalar_bits(index).map(T::from_cell)
     }

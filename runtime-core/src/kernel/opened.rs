@@ -134,7 +134,8 @@ impl Opened {
 fn meet(a: &TensorArgument, b: &TensorArgument) -> bool {
     let span = |tensor: &TensorArgument| {
         let start = tensor.first_byte();
-        (start, start + tensor.layout().extent() * tensor.data_type().bytes())
+        let extent = tensor.dense_row().map_or_else(|| tensor.layout().extent(), u64::from);
+        (start, start + extent * tensor.data_type().bytes())
     };
     let ((a_start, a_end), (b_start, b_end)) = (span(a), span(b));
     a_start < b_end && b_start < a_end

@@ -3,7 +3,8 @@
 use crate::complete::FreedCore;
 use crate::instance::{Round, Work};
 use crate::tracker::Place;
-use prewire_runtime_core::id::{CoreId, SlotIndex, TaskId};
+use crate::watchdog::WatchedCore;
+use prewire_runtime_core::id::{KernelId, SlotIndex, TaskId};
 use prewire_runtime_core::platform::{DispatchPayload, Dispatched, Platform};
 use prewire_runtime_core::port::{Condition, Token};
 use prewire_runtime_core::slot::{Slot, TaskBody, TaskFlags};
@@ -17,10 +18,40 @@ struct Launched {
     budget_ns: u64,
 }
 
-impl<P: Platform> Round<'_, P> {
+/// What blocks that are launched on one core one after the other have in common.
+struct Series<'a> {
+    watched: &'a WatchedCore,
+    /// The core, its part and the run stay; the rest is the block's that was launched last.
+    payload: DispatchPayload,
+}
+
+impl<'a, P: Platform> Round<'a, P> {
+    /// Begins a series of blocks on a core.
+    #[inline(always)]
+    fn series(&self, place: Place) -> Series<'a> {
+        let core = self.own.ports[place.index()].core;
+        let payload = DispatchPayload {
+            task: TaskId::NONE,
+            tensors: std::ptr::null(),
+            scalars: std::ptr::null(),
+            slot: SlotIndex(0),
+            block: 0,
+            blocks: 0,
+            run: self.own.run,
+            core,
+            kernel: KernelId(0),
+            part: place.part,
+            parts: 0,
+            tensor_count: 0,
+            scalar_count: 0,
+            concurrent: false,
+        };
+        Series { watched: &self.group.watched[core.index()], payload }
+    }
+
     /// Writes payload and token. Returns what the platform says of the block by then.
     #[inline(always)]
-    fn launch(&self, place: Place, core: CoreId, token: Token, work: Work, slot: &Slot) -> Dispatched {
+    fn launch(&self, series: &mut Series<'_>, token: Token, work: Work, slot: &Slot) -> Dispatched {
         const UNUSUAL: TaskFlags = TaskFlags::DIRECTORY.with(TaskFlags::BUDGET);
         // SAFETY: the block's share of the task is open, so the task is not released.
         let body = unsafe { slot.body() };
@@ -32,26 +63,21 @@ impl<P: Platform> Round<'_, P> {
             self.launched(slot, work.block)
         };
         let arguments = self.graph.arguments.pointer(first_unit);
-        let id: TaskId = body.id;
-        let payload = DispatchPayload {
-            task: id,
-            tensors: arguments.cast(),
-            scalars: arguments.wrapping_add(tensor_count as usize).cast(),
-            slot: work.slot,
-            block: work.block,
-            blocks: body.blocks,
-            run: self.own.run,
-            core,
-            kernel,
-            part: place.part,
-            parts: body.parts.0,
-            tensor_count,
-            scalar_count,
-            concurrent: body.flags.has(TaskFlags::CONCURRENT),
-        };
-        self.group.watched[core.index()].set(token, id, kernel, budget_ns);
+        let payload = &mut series.payload;
+        payload.task = body.id;
+        payload.tensors = arguments.cast();
+        payload.scalars = arguments.wrapping_add(tensor_count as usize).cast();
+        payload.slot = work.slot;
+        payload.block = work.block;
+        payload.blocks = body.blocks;
+        payload.kernel = kernel;
+        payload.parts = body.parts.0;
+        payload.tensor_count = tensor_count;
+        payload.scalar_count = scalar_count;
+        payload.concurrent = body.flags.has(TaskFlags::CONCURRENT);
+        series.watched.set(token, payload.task, kernel, budget_ns);
         // SAFETY: the arguments stay until the task is released, which this block's open share prevents; the tracker says that the core has room.
-        unsafe { self.platform.dispatch(core, token, &payload) }
+        unsafe { self.platform.dispatch(payload.core, token, payload) }
     }
 
     /// What a block is launched with whose task has a directory or a budget of its own.
@@ -99,16 +125,15 @@ impl<P: Platform> Round<'_, P> {
         self.own.warm[place.kind() as usize] = place;
         self.out_of_hand();
         let mut freed = if keep { self.may_keep_for(place) } else { FreedCore::NONE };
-        let port = &self.own.ports[place.index()];
-        let (core, mut next) = (port.core, port.next);
+        let (mut series, mut next) = (self.series(place), self.own.ports[place.index()].next);
         loop {
             let slot = self.graph.slots.get(index);
             let token = next;
             next = token.next();
             let work = Work { slot: index, block, part };
-            let well = match self.launch(place, core, token, work, slot) {
+            let well = match self.launch(&mut series, token, work, slot) {
                 Dispatched::Well => true,
-                Dispatched::Ended if self.platform.poll(core) == Condition::Finished(token) => false,
+                Dispatched::Ended if self.platform.poll(series.payload.core) == Condition::Finished(token) => false,
                 Dispatched::Ended | Dispatched::Given => {
                     self.runs_on(place, token, work);
                     break;
@@ -161,9 +186,9 @@ impl<P: Platform> Round<'_, P> {
     pub(crate) fn preload_on(&mut self, place: Place, work: Work) {
         self.out_of_hand();
         let port = &mut self.own.ports[place.index()];
-        let (core, token) = (port.core, port.next);
+        let token = port.next;
         port.next = token.next();
-        self.launch(place, core, token, work, self.graph.slots.get(work.slot));
+        self.launch(&mut self.series(place), token, work, self.graph.slots.get(work.slot));
         let port = &mut self.own.ports[place.index()];
         port.in_flight.dispatched(token);
         port.preloaded = work;
