@@ -14,7 +14,8 @@ use prewire_runtime_core::edge::EdgeFlags;
 use prewire_runtime_core::error::Refusal;
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::{SlotIndex, TaskId};
-use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, TaskFlags};
+use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, SlotTable, TaskFlags};
+use prewire_runtime_core::sync::prefetch;
 use prewire_runtime_core::task::{Argument, Dependency, Member, Placement, Task};
 use prewire_runtime_core::tensor::Tensor;
 
@@ -144,6 +145,7 @@ impl Log<'_> {
 
 /// Collects the producers of one task, and no more.
 struct EdgesOnly<'a> {
+    slots: &'a SlotTable,
     edges: &'a mut EdgeSet,
     blame: &'a mut Ordinal,
 }
@@ -152,6 +154,7 @@ impl Findings for EdgesOnly<'_> {
     #[inline(always)]
     fn found(&mut self, found: Found) {
         let flags = if found.data { EdgeFlags::WAIT.union(EdgeFlags::DATA) } else { EdgeFlags::WAIT };
+        prefetch(self.slots.get(found.producer));
         self.edges.add(found.producer, flags);
     }
 
@@ -238,7 +241,8 @@ impl Orchestrator {
         let (mut number, mut outputs) = (0, false);
         while number < arguments.len() {
             if plain {
-                let mut edges = EdgesOnly { edges: &mut self.edge_set, blame: &mut self.scratch.blame };
+                let mut edges =
+                    EdgesOnly { slots: &self.graph.slots, edges: &mut self.edge_set, blame: &mut self.scratch.blame };
                 number += self.index.probe_known(&arguments[number..], first + number, predicated, &mut edges);
             }
             if let Some(argument) = arguments.get(number) {
