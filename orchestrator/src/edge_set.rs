@@ -10,6 +10,8 @@ const LINEAR: usize = 8;
 #[derive(Debug)]
 pub(crate) struct EdgeSet {
     edges: Vec<(SlotIndex, EdgeFlags)>,
+    /// Everything that any of the edges means.
+    meanings: EdgeFlags,
     /// By slot, once the list is long: the epoch in which the slot was entered, and its place in the list.
     places: Box<[(u32, u32)]>,
     epoch: u32,
@@ -18,17 +20,24 @@ pub(crate) struct EdgeSet {
 impl EdgeSet {
     /// A set for producers among `slots` slots.
     pub(crate) fn new(slots: usize) -> Self {
-        EdgeSet { edges: Vec::with_capacity(slots), places: vec![(0, 0); slots].into_boxed_slice(), epoch: 0 }
+        EdgeSet {
+            edges: Vec::with_capacity(slots),
+            meanings: EdgeFlags::NONE,
+            places: vec![(0, 0); slots].into_boxed_slice(),
+            epoch: 0,
+        }
     }
 
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.edges.clear();
+        self.meanings = EdgeFlags::NONE;
     }
 
     /// Adds an edge, or its flags to the one that is there.
     #[inline]
     pub(crate) fn add(&mut self, producer: SlotIndex, flags: EdgeFlags) {
+        self.meanings = self.meanings.union(flags);
         if self.edges.len() <= LINEAR {
             for (known, union) in &mut self.edges {
                 if *known == producer {
@@ -73,6 +82,12 @@ impl EdgeSet {
     /// Drops the edges that `keep` refuses. The set takes no more edges before it is cleared.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(SlotIndex, EdgeFlags) -> bool) {
         self.edges.retain(|&(producer, flags)| keep(producer, flags));
+    }
+
+    /// Whether any producer is to be kept.
+    #[inline]
+    pub(crate) fn retains(&self) -> bool {
+        self.meanings.contains(EdgeFlags::RETAIN)
     }
 
     #[inline]

@@ -21,12 +21,18 @@ pub(crate) enum Shortage {
     Index { needs: Room },
 }
 
+/// A mutation: producers that are done are dropped though they are to be kept.
+const SKIPPED: bool = cfg!(prewire_mutation = "completed_producer_skipped");
+
 impl Orchestrator {
     /// Finds room for the task that was looked up, and says in the plan where. Takes nothing yet. Nothing is reclaimed between this and the task's
     /// publication.
     #[inline(always)]
     pub(crate) fn admit(&mut self, plan: &mut Plan) -> Result<(), Shortage> {
-        plan.retains = self.drop_closed_edges();
+        if SKIPPED {
+            self.drop_closed_edges();
+        }
+        plan.retains = self.edge_set.retains();
         let ring = self.rings.get(self.ring);
         if !ring.has_slot() {
             return Err(Shortage::Slots);
@@ -64,8 +70,11 @@ impl Orchestrator {
             plan.heap_start = ring.heap.place(plan.bytes).ok_or(Shortage::Heap { bytes: plan.bytes })?;
         }
         if self.edge_set.len() != 0 {
-            let place = ring.place_edges(self.edge_set.len() as u32);
-            plan.edges_start = place.ok_or_else(|| self.edge_shortage())?;
+            // Who is done by now is not asked: its slot's line comes once, when the edge is linked, and an edge that turns out to be needless does no harm.
+            plan.edges_start = match ring.place_edges(self.edge_set.len() as u32) {
+                Some(start) => start,
+                None => self.place_needed_edges()?,
+            };
         }
         let (needs, free) = (self.index.needs(), self.index.free());
         if needs.entries > free.entries || needs.touches > free.touches {
@@ -74,36 +83,35 @@ impl Orchestrator {
         Ok(())
     }
 
-    /// Drops the producers that are done and need not be kept: they take no edge. What they failed of is remembered. True if there is one to be kept.
-    #[inline]
-    fn drop_closed_edges(&mut self) -> bool {
-        let slots = self.graph.slots.as_slice();
-        let mut meanings = EdgeFlags::NONE;
-        for &(producer, flags) in self.edge_set.as_slice() {
-            if !takes_edge(flags, || slots[producer.index()].consumers.ending()) {
-                return self.drop_some_edges();
+    /// Finds room for the edges to all producers or, if there is none, to those that take one.
+    #[cold]
+    fn place_needed_edges(&mut self) -> Result<u64, Shortage> {
+        self.drop_closed_edges();
+        match self.edge_set.len() {
+            0 => Ok(0),
+            count => {
+                let place = self.rings.get(self.ring).place_edges(count as u32);
+                place.ok_or_else(|| self.edge_shortage())
             }
-            meanings = meanings.union(flags);
         }
-        meanings.contains(EdgeFlags::RETAIN)
     }
 
-    /// The same where there is one that is done.
-    #[inline(never)]
-    fn drop_some_edges(&mut self) -> bool {
+    /// Drops the producers that are done and need not be kept: they take no edge. What they failed of is remembered.
+    fn drop_closed_edges(&mut self) {
         let (slots, blame) = (&self.graph.slots, &mut self.scratch.blame);
-        let mut retains = false;
         self.edge_set.retain(|producer, flags| {
-            let place = slots.get(producer);
-            let taken = takes_edge(flags, || place.consumers.ending());
-            if taken {
-                retains |= flags.contains(EdgeFlags::RETAIN);
-            } else if flags.contains(EdgeFlags::DATA) && place.consumers.ending() == Some(Ending::Failed) {
-                *blame = place.cause().min(*blame);
+            let kept = flags.contains(EdgeFlags::RETAIN) && !SKIPPED;
+            let producer = slots.get(producer);
+            match producer.consumers.ending() {
+                Some(ending) if !kept => {
+                    if ending == Ending::Failed && flags.contains(EdgeFlags::DATA) {
+                        *blame = producer.cause().min(*blame);
+                    }
+                    false
+                }
+                _ => true,
             }
-            taken
         });
-        retains
     }
 
     #[cold]
@@ -112,11 +120,4 @@ impl Orchestrator {
         let retained = edges.iter().filter(|(_, flags)| flags.contains(EdgeFlags::RETAIN)).count();
         Shortage::Edges { needed: edges.len() as u32, retained: retained as u32 }
     }
-}
-
-/// Whether a producer is to be kept, or is not done.
-#[inline]
-fn takes_edge(flags: EdgeFlags, ending: impl Fn() -> Option<Ending>) -> bool {
-    let skipped = cfg!(prewire_mutation = "completed_producer_skipped") && ending().is_some();
-    flags.contains(EdgeFlags::RETAIN) && !skipped || ending().is_none()
 }
