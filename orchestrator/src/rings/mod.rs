@@ -308,6 +308,12 @@ impl Ring {
         self.arguments.take(units, self.head)
     }
 
+    /// Where the task that comes so many tasks behind the next one is likely to go.
+    #[inline]
+    pub(crate) fn upcoming_slot(&self, behind: u64) -> SlotIndex {
+        self.slots.upcoming(self.head + behind)
+    }
+
     /// Where the arguments of the next task are likely to go.
     #[inline]
     pub(crate) fn next_arguments(&self) -> u32 {

@@ -6,10 +6,11 @@ use prewire_runtime_core::id::SlotIndex;
 /// Slots per chunk, at most: 8 KiB of slots.
 const CHUNK_BITS_MOST: u32 = 6;
 
-/// So many slots lie from one task's to the next one's within a chunk, which is odd, so that each slot has its turn. Whoever runs tasks looks at one slot after
-/// the other, and a processor that sees this fetches the lines behind them as well: were they the next tasks', it would take them from the thread that
-/// is just writing them.
-const STEP: u32 = 37;
+/// Whoever runs tasks looks at one slot after the other, and a processor that sees this fetches the lines behind them as well. Were they the next task's, it would
+/// take them from the thread that is just writing them. So neighbours in time are [`STEP`] slots apart, which is odd, so that each of a group of [`GROUP`] has
+/// its turn. Groups are as small as that, and follow one another in memory, because slots that nobody has used for long are fetched ahead all the better.
+const STEP: u32 = 3;
+const GROUP: u32 = 8;
 
 /// The slots that a number of tasks in a row have.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +23,9 @@ impl Chunk {
     /// The slot of a task of these.
     #[inline]
     pub(crate) fn slot_of(self, sequence: u64) -> SlotIndex {
-        SlotIndex(self.first + ((sequence as u32).wrapping_mul(STEP) & self.mask))
+        let number = sequence as u32;
+        let within = number & !(GROUP - 1) | number.wrapping_mul(STEP) & (GROUP - 1);
+        SlotIndex(self.first + (within & self.mask))
     }
 }
 

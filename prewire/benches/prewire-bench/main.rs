@@ -40,6 +40,9 @@ fn main() -> ExitCode {
         cases.extend(growth::cases(&options));
         cases.extend(grain::cases(&options));
     }
+    if let Some(only) = &options.only {
+        cases.retain(|case| case.name().0.starts_with(only.as_str()));
+    }
     let samples = Samples::take(&mut cases, options.rounds);
     println!("{}", samples.table());
     println!("{}", growth::summary(&samples));

@@ -11,6 +11,7 @@ prewire-bench [options]
     --threads N     threads of a run: one submits, the others schedule       [default: 2]
     --caller-drives the submitting thread also drives a scheduler while it waits
     --no-growth     only the shapes and the model's graph
+    --only GROUP    only the cases whose group begins so, as tiles, window, tasks, cores, model or METG
     --shape NAME    only chain, indep, wave or tree, as lines for a comparison with other runtimes
     --reps N        with --shape: repetitions                                [default: 3]";
 
@@ -22,6 +23,7 @@ pub(crate) struct Options {
     pub(crate) threads: i64,
     pub(crate) caller_drives: bool,
     pub(crate) no_growth: bool,
+    pub(crate) only: Option<String>,
     pub(crate) shape: Option<Shape>,
     pub(crate) repetitions: usize,
 }
@@ -35,6 +37,7 @@ impl Options {
             threads: 2,
             caller_drives: false,
             no_growth: false,
+            only: None,
             shape: None,
             repetitions: 3,
         };
@@ -48,6 +51,7 @@ impl Options {
                 Long("caller-drives") => options.caller_drives = true,
                 Long("no-growth") => options.no_growth = true,
                 Long("reps") => options.repetitions = parser.value()?.parse()?,
+                Long("only") => options.only = Some(parser.value()?.string()?),
                 Long("shape") => options.shape = Some(parser.value()?.parse()?),
                 // Cargo says so to every benchmark.
                 Long("bench") => {}

@@ -6,12 +6,12 @@ use prewire_runtime_core::sync::prefetch;
 use prewire_runtime_core::tensor::Overlap;
 
 impl Store {
-    /// Asks for the bucket that a glance at a simple root begins with.
+    /// Asks for the entry that a glance at a simple root begins with.
     #[inline(always)]
     pub(in crate::index) fn prefetch(&self, root: u32, start: u64) {
         let simple = self.roots[root].simple;
         if simple != NONE {
-            prefetch(&raw const self.buckets[self.bucket(simple, start)]);
+            prefetch(self.entries.pointer(self.buckets[self.bucket(simple, start)]));
         }
     }
 
