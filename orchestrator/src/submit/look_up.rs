@@ -15,7 +15,7 @@ use prewire_runtime_core::error::Refusal;
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::{SlotIndex, TaskId};
 use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, SlotTable, TaskFlags};
-use prewire_runtime_core::sync::prefetch;
+use prewire_runtime_core::sync::prefetch_for_write;
 use prewire_runtime_core::task::{Argument, Dependency, Member, Placement, Task};
 use prewire_runtime_core::tensor::Tensor;
 
@@ -154,7 +154,7 @@ impl Findings for EdgesOnly<'_> {
     #[inline(always)]
     fn found(&mut self, found: Found) {
         let flags = if found.data { EdgeFlags::WAIT.union(EdgeFlags::DATA) } else { EdgeFlags::WAIT };
-        prefetch(self.slots.get(found.producer));
+        prefetch_for_write(self.slots.get(found.producer));
         self.edges.add(found.producer, flags);
     }
 
