@@ -3,6 +3,10 @@
 
 use super::pool::{NONE, Pool};
 
+/// Buckets for each item: with as many as items a third of all looks would meet another item first, and each of these is a line that is far away when there are
+/// many.
+const BUCKETS_PER_ITEM: usize = 2;
+
 /// Buckets in use at first, at most.
 const FIRST: usize = 4096;
 
@@ -18,7 +22,7 @@ pub(super) struct Buckets {
 impl Buckets {
     /// Buckets for up to `items` items.
     pub(super) fn new(items: usize) -> Buckets {
-        let most = items.max(8).next_power_of_two();
+        let most = (BUCKETS_PER_ITEM * items.max(8)).next_power_of_two();
         Buckets { heads: vec![NONE; most], round: most.min(FIRST), split: 0 }
     }
 
@@ -30,7 +34,7 @@ impl Buckets {
         if bucket < self.split { hash & (2 * self.round - 1) } else { bucket }
     }
 
-    /// Splits one bucket if there are more items than buckets. To be called once behind each insertion.
+    /// Splits as many buckets as an item needs, if they are too few. To be called behind each insertion.
     #[inline]
     pub(super) fn grow<T>(
         &mut self,
@@ -38,8 +42,8 @@ impl Buckets {
         hash_of: impl Fn(&T) -> u64,
         link: impl Fn(&mut T) -> &mut u32,
     ) {
-        if items.in_use() > self.round + self.split && 2 * self.round <= self.heads.len() {
-            self.split_one(items, hash_of, link);
+        while BUCKETS_PER_ITEM * items.in_use() > self.round + self.split && 2 * self.round <= self.heads.len() {
+            self.split_one(items, &hash_of, &link);
         }
     }
 

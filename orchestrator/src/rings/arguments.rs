@@ -124,14 +124,20 @@ impl Arguments {
         let first = self.row;
         self.rows_taken += 1;
         // Behind the last row of the segment comes its first one again, which nobody is given.
-        self.row = self.row_segment + ROW * (self.rows_taken.wrapping_mul(STEP) & (self.rows - 1));
+        self.row = self.row_of(self.rows_taken);
         first
     }
 
-    /// Where the units of the next task will be, if it has no more than a row and no other segment is begun for it.
+    /// Where the units of the task behind the next one will be, if neither has more than a row and no other segment is begun for them.
     #[inline]
-    pub(crate) fn next_row(&self) -> u32 {
-        self.row
+    pub(crate) fn row_ahead(&self) -> u32 {
+        self.row_of(self.rows_taken + 1)
+    }
+
+    #[inline]
+    fn row_of(&self, taken: u32) -> u32 {
+        // There is no segment before the first row is taken, and then this names nothing that is used.
+        self.row_segment.wrapping_add(ROW * (taken.wrapping_mul(STEP) & (self.rows - 1)))
     }
 
     #[inline(never)]

@@ -314,10 +314,10 @@ impl Ring {
         self.slots.upcoming(self.head + behind)
     }
 
-    /// Where the arguments of the next task are likely to go.
+    /// Where the arguments of the task behind the next one are likely to go.
     #[inline]
-    pub(crate) fn next_arguments(&self) -> u32 {
-        self.arguments.next_row()
+    pub(crate) fn upcoming_arguments(&self) -> u32 {
+        self.arguments.row_ahead()
     }
 
     /// Whether the arguments of a group have room.

@@ -116,10 +116,10 @@ impl Orchestrator {
     fn make_task(&mut self, plan: &Plan, units: u32) -> Made {
         let ring = self.rings.get_mut(self.ring);
         let first_unit = ring.take_arguments(units);
-        // The lines that the next task's arguments go to were last read by whoever ran a task; taken over now, its stores need not wait for them.
-        let ahead = ring.next_arguments();
+        // The lines that coming tasks are written to were last read by whoever ran a task; taken over now, the stores need not wait for them.
+        let ahead = ring.upcoming_arguments();
         for unit in 0..units.min(ROW) {
-            prefetch_for_write(self.graph.arguments.pointer(ahead + unit));
+            prefetch_for_write(self.graph.arguments.pointer(ahead.wrapping_add(unit)));
         }
         let edge_count = self.edge_set.len() as u32;
         let first_edge = if edge_count == 0 { 0 } else { ring.take_edges(plan.edges_start, edge_count) };
