@@ -7,24 +7,36 @@ use prewire_runtime_core::id::SlotIndex;
 const CHUNK_BITS_MOST: u32 = 6;
 
 /// Whoever runs tasks looks at one slot after the other, and a processor that sees this fetches the lines behind them as well. Were they the next task's, it would
-/// take them from the thread that is just writing them. So neighbours in time are [`STEP`] slots apart, which is odd, so that each of a group of [`GROUP`] has
-/// its turn. Groups are as small as that, and follow one another in memory, because slots that nobody has used for long are fetched ahead all the better.
-const STEP: u32 = 3;
-const GROUP: u32 = 8;
+/// take them from the thread that is just writing them. So neighbours in time are so many slots apart, which is odd, so that each slot of a chunk has its turn.
+const STEP: u32 = 37;
+
+/// Where more than these are in use, the slots that are added have been in nobody's cache for long, and what is fetched ahead helps. There neighbours in
+/// time are three apart in groups of eight, and the groups follow one another.
+const NEAR: u64 = 512;
+const STEP_BEYOND: u32 = 3;
+const GROUP_BEYOND: u32 = 8;
 
 /// The slots that a number of tasks in a row have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunk {
     first: u32,
     mask: u32,
+    step: u32,
+    /// One less than the slots of a group, within which the order is another one.
+    group: u32,
 }
 
 impl Chunk {
+    fn new(first: u32, mask: u32, is_near: bool) -> Chunk {
+        let (step, group) = if is_near { (STEP, mask) } else { (STEP_BEYOND, GROUP_BEYOND - 1) };
+        Chunk { first, mask, step, group }
+    }
+
     /// The slot of a task of these.
     #[inline]
     pub(crate) fn slot_of(self, sequence: u64) -> SlotIndex {
         let number = sequence as u32;
-        let within = number & !(GROUP - 1) | number.wrapping_mul(STEP) & (GROUP - 1);
+        let within = number & !self.group | number.wrapping_mul(self.step) & self.group;
         SlotIndex(self.first + (within & self.mask))
     }
 }
@@ -38,10 +50,10 @@ pub(crate) struct Slots {
     chunk_bits: u32,
     /// One less than the slots of a chunk.
     chunk_mask: u32,
-    /// The first slot of the chunk that was entered last.
-    newest: u32,
-    /// First slot of the chunk that holds the sequence numbers of this group, by group modulo the number of chunks.
-    chunks: Box<[u32]>,
+    /// The chunk that was entered last.
+    newest: Chunk,
+    /// The chunk that holds the sequence numbers of this group, by group modulo the number of chunks.
+    chunks: Box<[Chunk]>,
     /// First slots of the chunks that hold no live task.
     free: Vec<u32>,
 }
@@ -52,11 +64,13 @@ impl Slots {
         assert!(window.is_power_of_two(), "a window of {window} slots is no power of two");
         let chunk_bits = window.ilog2().min(CHUNK_BITS_MOST);
         let count = window >> chunk_bits;
+        let chunk_mask = (1 << chunk_bits) - 1;
+        let chunk = Chunk::new(first as u32, chunk_mask, true);
         let mut slots = Slots {
             chunk_bits,
-            chunk_mask: (1 << chunk_bits) - 1,
-            newest: first as u32,
-            chunks: vec![first as u32; count as usize].into_boxed_slice(),
+            chunk_mask,
+            newest: chunk,
+            chunks: vec![chunk; count as usize].into_boxed_slice(),
             free: (0..count).rev().map(|chunk| (first + (chunk << chunk_bits)) as u32).collect(),
         };
         if head & ((1 << chunk_bits) - 1) != 0 {
@@ -75,7 +89,7 @@ impl Slots {
     #[inline]
     pub(crate) fn chunk_of(&self, sequence: u64) -> Chunk {
         let group = (sequence >> self.chunk_bits) as usize & (self.chunks.len() - 1);
-        Chunk { first: self.chunks[group], mask: self.chunk_mask }
+        self.chunks[group]
     }
 
     /// The slot of the next task. To be called once for each sequence number in order, when the window has room for it.
@@ -90,15 +104,16 @@ impl Slots {
     /// The slot that [`Slots::enter`] is going to name, unless another chunk is entered for it.
     #[inline]
     pub(crate) fn upcoming(&self, head: u64) -> SlotIndex {
-        Chunk { first: self.newest, mask: self.chunk_mask }.slot_of(head)
+        self.newest.slot_of(head)
     }
 
     #[inline(never)]
     fn enter_group(&mut self, group: u64) {
         let place = group as usize & (self.chunks.len() - 1);
         // With no chunk free all of them hold the groups behind this one, and the oldest of these has the same place in the table.
-        if let Some(chunk) = self.free.pop() {
-            self.chunks[place] = chunk;
+        if let Some(first) = self.free.pop() {
+            let in_use = ((self.chunks.len() - self.free.len()) as u64) << self.chunk_bits;
+            self.chunks[place] = Chunk::new(first, self.chunk_mask, in_use <= NEAR);
         }
         self.newest = self.chunks[place];
     }
@@ -124,7 +139,7 @@ impl Slots {
         let count = self.chunks.len() as u64;
         let shared = head > (group + count) << self.chunk_bits;
         if !shared {
-            self.free.push(self.chunks[group as usize & (self.chunks.len() - 1)]);
+            self.free.push(self.chunks[group as usize & (self.chunks.len() - 1)].first);
         }
     }
 }
