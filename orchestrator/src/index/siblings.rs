@@ -4,10 +4,10 @@
 use super::pool::NONE;
 use prewire_runtime_core::tensor::Tensor;
 
-/// How many kinds are remembered.
-pub(super) const KINDS: usize = 64;
+/// How many kinds are remembered: one for each bit of a word.
+pub(super) const KINDS: usize = u64::BITS as usize;
 
-/// What is known of a kind of tensors.
+/// What is known of a kind of tensors. Of a size that makes its place a shift and not a product.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(128))]
 pub(super) struct Kind {
@@ -34,11 +34,13 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Siblings {
     kinds: Box<[Option<Kind>; KINDS]>,
+    /// Which places have a kind, so that forgetting few, which every small run does, takes a look at few.
+    occupied: u64,
 }
 
 impl Siblings {
     pub(super) fn new() -> Siblings {
-        Siblings { kinds: Box::new([None; KINDS]) }
+        Siblings { kinds: Box::new([None; KINDS]), occupied: 0 }
     }
 
     /// What is known of the tensor's kind.
@@ -51,13 +53,18 @@ impl Siblings {
     pub(super) fn remember(&mut self, tensor: &Tensor, geometry: u32, root: u32) -> u32 {
         let base = tensor.key_start() - tensor.start() * tensor.data_type().bytes();
         let kind = Kind { tensor: *tensor, base, element_bytes: tensor.data_type().bytes(), geometry, root };
-        self.kinds[place_of(tensor)].replace(kind).map_or(NONE, |old| old.geometry)
+        let place = place_of(tensor);
+        self.occupied |= 1 << place;
+        self.kinds[place].replace(kind).map_or(NONE, |old| old.geometry)
     }
 
     /// Forgets every kind and calls `drop` with the geometries that they used.
     pub(super) fn forget(&mut self, mut drop: impl FnMut(u32)) {
-        for kind in self.kinds.iter_mut().filter_map(Option::take) {
-            drop(kind.geometry);
+        while self.occupied != 0 {
+            if let Some(kind) = self.kinds[self.occupied.trailing_zeros() as usize].take() {
+                drop(kind.geometry);
+            }
+            self.occupied &= self.occupied - 1;
         }
     }
 }

@@ -308,10 +308,10 @@ impl Ring {
         self.arguments.take(units, self.head)
     }
 
-    /// Where the task that comes so many tasks behind the next one is likely to go.
+    /// Where the task behind the next one is likely to go.
     #[inline]
-    pub(crate) fn upcoming_slot(&self, behind: u64) -> SlotIndex {
-        self.slots.upcoming(self.head + behind)
+    pub(crate) fn upcoming_slot(&self) -> SlotIndex {
+        self.slots.upcoming(self.head + 1)
     }
 
     /// Where the arguments of the task behind the next one are likely to go.

@@ -116,16 +116,21 @@ impl Producers<'_> {
     }
 }
 
+/// What the edge to a task that was found means.
+#[inline(always)]
+fn meaning_of(found: &Found) -> EdgeFlags {
+    if found.data { EdgeFlags::WAIT.union(EdgeFlags::DATA) } else { EdgeFlags::WAIT }
+}
+
 impl Findings for Producers<'_> {
     #[inline]
     fn found(&mut self, found: Found) {
-        let flags = if found.data { EdgeFlags::WAIT.union(EdgeFlags::DATA) } else { EdgeFlags::WAIT };
         let origin = match found.hazard {
             Hazard::ReadAfterWrite => EdgeOrigin::ReadAfterWrite,
             Hazard::WriteAfterWrite => EdgeOrigin::WriteAfterWrite,
             Hazard::WriteAfterRead => EdgeOrigin::WriteAfterRead,
         };
-        self.add(found.producer, flags, origin, Some(found.argument));
+        self.add(found.producer, meaning_of(&found), origin, Some(found.argument));
     }
 
     fn failed(&mut self, cause: u64, _: usize) {
@@ -153,9 +158,8 @@ struct EdgesOnly<'a> {
 impl Findings for EdgesOnly<'_> {
     #[inline(always)]
     fn found(&mut self, found: Found) {
-        let flags = if found.data { EdgeFlags::WAIT.union(EdgeFlags::DATA) } else { EdgeFlags::WAIT };
         prefetch_for_write(self.slots.get(found.producer));
-        self.edges.add(found.producer, flags);
+        self.edges.add(found.producer, meaning_of(&found));
     }
 
     #[cold]

@@ -124,7 +124,7 @@ impl Orchestrator {
         let edge_count = self.edge_set.len() as u32;
         let first_edge = if edge_count == 0 { 0 } else { ring.take_edges(plan.edges_start, edge_count) };
         let (sequence, slot) = ring.take_slot();
-        prefetch_for_write(self.graph.slots.get(ring.upcoming_slot(1)));
+        prefetch_for_write(self.graph.slots.get(ring.upcoming_slot()));
         let id = TaskId::new(ring.index(), sequence);
         self.prepare(id, slot, plan, [first_unit, first_edge, edge_count]);
         if !self.scratch.planned.is_empty() {
