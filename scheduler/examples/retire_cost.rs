@@ -141,18 +141,19 @@ fn build(graph: &Graph, producers: impl Fn(u32) -> Vec<u32>) -> Vec<SlotIndex> {
         };
         // SAFETY: all tasks of the round before are complete, and this is the only thread.
         unsafe { slot.prepare(body, number as u64) };
-        let mut waits = 0;
+        let (mut shares, mut linked) = (from.len() as u32, 0);
         for producer in from {
             let flags = EdgeFlags::WAIT.union(EdgeFlags::DATA);
             let body = EdgeBody { consumer: SlotIndex(number), producer: SlotIndex(producer), flags };
             // SAFETY: as above; the producer was prepared before.
             match unsafe { graph.link(EdgeIndex(edge), body) } {
-                Pushed::Linked => waits += 1,
+                Pushed::Linked => linked += 1,
                 Pushed::Closed(_) => {}
             }
             edge += 1;
         }
-        if slot.finish_wiring(waits) {
+        shares -= linked;
+        if linked == 0 || shares != 0 && slot.give_back(shares) {
             ready.push(SlotIndex(number));
         }
     }

@@ -78,7 +78,6 @@ impl Orchestrator {
         self.ordinal += 1;
         self.allocations += 1;
         let place = self.graph.slots.get(slot);
-        place.finish_unlinked();
         place.consumers.close_unseen(Ending::Ok);
         // The orchestrator itself is the only one who could be waiting for the release.
         let _ = place.release();
@@ -102,8 +101,7 @@ impl Orchestrator {
         self.ordinal += 1;
         self.joins += 1;
         let place = self.graph.slots.get(slot);
-        let ready = place.finish_wiring(1);
-        debug_assert!(!ready, "the gate's arrival is open");
+        place.expect(1);
         if !self.state().gate.wait_at(slot) && place.arrive() {
             // SAFETY: the task became ready by this thread's doing.
             unsafe { self.graph.route(slot) };
@@ -247,12 +245,15 @@ impl Orchestrator {
         if self.scratch.blame != NO_CAUSE {
             place.blame(self.scratch.blame);
         }
-        let waits = if self.edge_set.len() == 0 { 0 } else { self.link(slot, place, first_edge) };
-        let ready = if waits == 0 {
-            place.finish_unlinked();
+        let edges = self.edge_set.len() as u32;
+        let linked = if edges == 0 { 0 } else { self.link(slot, place, first_edge) };
+        let ready = if linked == 0 {
+            // Nobody else knows the task yet.
+            place.expect(0);
             true
         } else {
-            place.finish_wiring(waits)
+            // Where every producer is linked the task may be running by now, or over.
+            linked != edges && place.give_back(edges - linked)
         };
         if ready {
             // SAFETY: the task became ready by this thread's doing.
@@ -260,7 +261,7 @@ impl Orchestrator {
         }
     }
 
-    /// Puts the edges onto their producers' lists. Returns how many producers are to be waited for.
+    /// Puts the edges onto their producers' lists. Returns how many producers will arrive.
     #[inline]
     fn link(&self, consumer: SlotIndex, place: &Slot, first_edge: u32) -> u32 {
         let (found, slots) = (self.edge_set.as_slice(), self.graph.slots.as_slice());

@@ -34,7 +34,7 @@ fn loom_the_task_at_a_gate_becomes_ready_once() {
             })
         };
         prepare(slots.get(SlotIndex(0)), 5, 1);
-        assert!(!slots.get(SlotIndex(0)).finish_wiring(1), "the gate's arrival is left");
+        slots.get(SlotIndex(0)).expect(1);
         if !gate.wait_at(SlotIndex(0)) {
             // SAFETY: ordered by the gate, which is what is tested.
             assert_eq!(machine.0.with(|machine| unsafe { *machine }), 8);

@@ -64,6 +64,12 @@ pub(crate) fn prepare(slot: &Slot, sequence: u64, blocks: u32) {
     unsafe { slot.prepare(body(sequence, blocks), sequence) };
 }
 
+/// Makes a slot a task of one block that has so many edges.
+pub(crate) fn prepare_with_edges(slot: &Slot, sequence: u64, edge_count: u32) {
+    // SAFETY: as above.
+    unsafe { slot.prepare(TaskBody { edge_count, ..body(sequence, 1) }, sequence) };
+}
+
 /// Writes an edge that nobody can see yet.
 pub(crate) fn write_edge(edges: &EdgeTable, edge: u32, consumer: u32, producer: u32) -> EdgeIndex {
     let body = EdgeBody { consumer: SlotIndex(consumer), producer: SlotIndex(producer), flags: EdgeFlags::WAIT };

@@ -1,6 +1,6 @@
-//! The pending count: of several producers and the orchestrator exactly one routes, and it sees what all producers wrote.
+//! The pending count: of several producers and the orchestrator exactly one routes, behind the last link, and it sees what all producers wrote.
 
-use super::{Bytes, prepare};
+use super::{Bytes, prepare_with_edges};
 use crate::id::SlotIndex;
 use crate::slot::SlotTable;
 use crate::sync::{Arc, AtomicU32, Ordering, model, thread};
@@ -13,7 +13,8 @@ fn loom_exactly_one_routes() {
         let bytes = Arc::new([Bytes::new(), Bytes::new()]);
         let routed = Arc::new(AtomicU32::new(0));
         let wired = Arc::new(AtomicU32::new(0));
-        prepare(slots.get(SlotIndex(0)), 0, 1);
+        // The third edge leads to a producer that the orchestrator finds done.
+        prepare_with_edges(slots.get(SlotIndex(0)), 0, 3);
 
         let route = |wired: &AtomicU32, bytes: &[Bytes; 2], routed: &AtomicU32| {
             assert_eq!(wired.load(Ordering::Relaxed), 1, "routed before its wiring was finished");
@@ -32,7 +33,7 @@ fn loom_exactly_one_routes() {
             })
             .collect();
         wired.store(1, Ordering::Relaxed);
-        if slots.get(SlotIndex(0)).finish_wiring(2) {
+        if slots.get(SlotIndex(0)).give_back(1) {
             route(&wired, &bytes, &routed);
         }
         for producer in producers {

@@ -1,7 +1,7 @@
 //! The walk of a closed list against its consumers: a released consumer may run, be reclaimed and have its slot and edge reused while the walker is
 //! still at it.
 
-use super::{prepare, write_edge};
+use super::{prepare, prepare_with_edges, write_edge};
 use crate::consumers::{Ending, Pushed};
 use crate::edge::EdgeTable;
 use crate::id::SlotIndex;
@@ -15,14 +15,13 @@ fn loom_the_walk_survives_its_consumers() {
         // Slot 0 is the producer, 1 and 2 its consumers through edges 0 and 1, slot 3 another producer that the new task of slot 1 will wait for.
         let slots = Arc::new(SlotTable::new(4));
         let edges = Arc::new(EdgeTable::new(2));
-        for slot in 0..4 {
-            prepare(slots.get(SlotIndex(slot)), slot as u64, 1);
+        for (slot, edges) in (0..4).zip([0, 1, 1, 0]) {
+            prepare_with_edges(slots.get(SlotIndex(slot)), slot as u64, edges);
         }
         for consumer in 1..3 {
             let edge = write_edge(&edges, consumer - 1, consumer, 0);
             // SAFETY: single thread so far, edge on no list.
             assert_eq!(unsafe { slots.get(SlotIndex(0)).consumers.push(&edges, edge) }, Pushed::Linked);
-            assert!(!slots.get(SlotIndex(consumer)).finish_wiring(1));
         }
         let walker = {
             let (slots, edges) = (slots.clone(), edges.clone());

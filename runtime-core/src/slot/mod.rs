@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | `body`, `extra` | writes | anybody reads | reuses the slot |
 //! | `consumers` | opens | orchestrator pushes, the finisher closes | reads |
-//! | `pending` | sets waits + 1 | producers and, once, the orchestrator subtract | – |
+//! | `pending` | sets a share for each edge | producers and, once, the orchestrator subtract | – |
 //! | `holds` | sets 1 | orchestrator adds, anybody subtracts, by read-modify-write only | reads with acquire |
 //! | `subtasks` | sets blocks × parts | each ended block subtracts | – |
 //! | `next_block` | sets 0 | only who holds the task (queue, hand, gang gate) | – |
@@ -79,8 +79,11 @@ impl Slot {
         }
     }
 
-    /// Makes the slot a new task: one hold for execution, `pending` so high that no producer can bring it to zero before
-    /// [`Slot::finish_wiring`], nothing failed, no block claimed.
+    /// Makes the slot a new task: one hold for execution, a share of `pending` for each of its edges, nothing failed, no block claimed.
+    ///
+    /// A share is taken down by the producer at the edge's other end or, where none will, by the orchestrator behind all its links
+    /// ([`Slot::give_back`]). So the task is not ready before the last of its edges is written, and one whose producers all run costs the orchestrator no
+    /// read-modify-write.
     ///
     /// # Safety
     /// Only the orchestrator, on a slot whose last task was consumed.
@@ -88,7 +91,8 @@ impl Slot {
     pub unsafe fn prepare(&self, body: TaskBody, ordinal: Ordinal) {
         debug_assert_eq!(self.holds.load(Ordering::Relaxed), 0, "a slot was reused while it was held");
         self.consumers.open();
-        self.pending.store(WIRING, Ordering::Relaxed);
+        let dropped = if cfg!(prewire_mutation = "wiring_share_dropped") { body.edge_count.min(1) } else { 0 };
+        self.pending.store(body.edge_count - dropped, Ordering::Relaxed);
         self.holds.store(1, Ordering::Relaxed);
         self.subtasks.store(body.blocks * body.parts.count(), Ordering::Relaxed);
         self.cause.store(NO_CAUSE, Ordering::Relaxed);
@@ -139,19 +143,19 @@ impl Slot {
         self.extra.with(|cell| unsafe { &*cell })
     }
 
-    /// Ends the wiring of a task that waits for `waits` producers, counted as linked and not as already done. True if the task is ready: the
-    /// caller, and nobody else, routes it.
+    /// Sets how many arrivals the task waits for, where these are not those of its edges, or where all its producers turned out to be done. Only before anybody
+    /// else knows the task.
     #[inline]
-    #[must_use]
-    pub fn finish_wiring(&self, waits: u32) -> bool {
-        let own = if cfg!(prewire_mutation = "wiring_share_dropped") { WIRING - waits - 1 } else { WIRING - waits };
-        self.pending.fetch_sub(own, arrival()) == own
+    pub fn expect(&self, arrivals: u32) {
+        self.pending.store(arrivals, Ordering::Relaxed);
     }
 
-    /// Ends the wiring of a task that is linked to no producer: it is ready, and as nobody else knows it yet no read-modify-write is needed.
+    /// Ends the wiring of a task with `shares` edges, at least one, whose producers are done or not waited for. True if the task is ready: the caller, and nobody
+    /// else, routes it.
     #[inline]
-    pub fn finish_unlinked(&self) {
-        self.pending.store(0, Ordering::Relaxed);
+    #[must_use]
+    pub fn give_back(&self, shares: u32) -> bool {
+        self.pending.fetch_sub(shares, arrival()) == shares
     }
 
     /// One producer is done. True if the task is now ready: the caller, and nobody else, routes it.
@@ -268,9 +272,6 @@ impl Slot {
         self.subtasks.load(Ordering::Relaxed)
     }
 }
-
-/// The orchestrator's own share of `pending` during wiring, larger than any number of producers.
-const WIRING: u32 = 1 << 30;
 
 #[inline]
 fn arrival() -> Ordering {

@@ -259,8 +259,8 @@ fn what_one_instance_cannot_place_wakes_another() {
     assert_eq!(world.chip.running().len(), 2);
     let graph = world.graph.clone();
     // The task goes into the queue without a wake, as if it had gone to instance 0, which is full.
-    let (slot, waits) = world.prepare(New::of(VECTOR), &[]);
-    assert!(graph.slots.get(slot).finish_wiring(waits));
+    let (slot, shares) = world.prepare(New::of(VECTOR), &[]);
+    assert!(graph.slots.get(slot).give_back(shares));
     graph.queue(prewire_runtime_core::graph::Queue::Vector).push(slot, || false).unwrap();
     assert!(wakes(&graph, 1, || _ = world.schedulers[0].step()));
     let _ = world.schedulers[1].step();

@@ -60,7 +60,7 @@ fn eight_producers_at_once_route_their_consumer_once() {
                 }
                 // SAFETY: the other threads wait at the gate.
                 unsafe { slot.prepare(body(Parts::CUBE, 1), 0) };
-                assert!(!slot.finish_wiring(8));
+                slot.expect(8);
             }
             gate.wait();
             gate.wait();

@@ -194,8 +194,8 @@ fn a_deadlock_with_nothing_running_is_reported() {
     let mut world = world_with_watchdog(2, 2, 1000);
     let producer = world.submit(New::of(CUBE), &[]);
     // The lost wake-up: the task waits for one arrival more than there are producers.
-    let (lost, waits) = world.prepare(New::of(VECTOR), &[data(producer)]);
-    world.publish((lost, waits + 1));
+    let (lost, shares) = world.prepare(New::of(VECTOR), &[data(producer)]);
+    world.publish((lost, shares - 1));
     world.finish_orchestration();
     world.settle();
     world.start_all();

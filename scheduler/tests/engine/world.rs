@@ -181,9 +181,11 @@ impl World {
         let task = self.graph.slots.get(slot);
         // SAFETY: the slot is free, and this is the only thread that submits.
         unsafe { task.prepare(body, ordinal) };
+        // One share more than it has edges, which is given back when it is published.
+        task.expect(body.edge_count + 1);
         // SAFETY: as above.
         unsafe { task.set_extra(TaskExtra { ordinal, ..new.extra }) };
-        let mut waits = 0;
+        let mut shares = 1;
         for (at, &(producer, flags)) in producers.iter().enumerate() {
             let from = self.graph.slots.get(producer);
             if flags.contains(EdgeFlags::RETAIN) {
@@ -193,17 +195,21 @@ impl World {
             let pushed =
                 unsafe { self.graph.link(EdgeIndex(edges + at as u32), EdgeBody { consumer: slot, producer, flags }) };
             match pushed {
-                Pushed::Linked => waits += flags.contains(EdgeFlags::WAIT) as u32,
-                Pushed::Closed(Ending::Failed) if flags.contains(EdgeFlags::DATA) => task.blame(from.cause()),
-                Pushed::Closed(_) => {}
+                Pushed::Linked => shares += !flags.contains(EdgeFlags::WAIT) as u32,
+                Pushed::Closed(ending) => {
+                    shares += 1;
+                    if ending == Ending::Failed && flags.contains(EdgeFlags::DATA) {
+                        task.blame(from.cause());
+                    }
+                }
             }
         }
-        (slot, waits)
+        (slot, shares)
     }
 
     /// Ends the wiring of a prepared task.
-    pub(crate) fn publish(&mut self, (slot, waits): (SlotIndex, u32)) {
-        if self.graph.slots.get(slot).finish_wiring(waits) {
+    pub(crate) fn publish(&mut self, (slot, shares): (SlotIndex, u32)) {
+        if self.graph.slots.get(slot).give_back(shares) {
             // SAFETY: this thread's subtraction made the task ready.
             unsafe { self.graph.route(slot) };
         }
