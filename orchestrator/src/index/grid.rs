@@ -30,6 +30,8 @@ pub(super) struct Grid {
     depth: usize,
     /// If every length is a power of two: the bits of an offset that are clear in a corner.
     corner_bits: Option<u64>,
+    /// The bytes of a run, as a power of two at most as large: corners are about so far apart, at least.
+    pub(super) run_bits: u8,
     /// Bytes in a cell.
     volume: u64,
     /// The footprint that the cells were made for, held as a user.
@@ -97,6 +99,7 @@ impl Grid {
             levels,
             depth,
             corner_bits,
+            run_bits: footprint.run_bytes().ilog2() as u8,
             volume,
             geometry,
             head: NONE,

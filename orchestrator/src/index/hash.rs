@@ -21,6 +21,16 @@ pub(super) fn fold(hash: u64, word: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
+/// The hash of what begins at a corner of a grid whose runs have about `1 << run_bits` bytes.
+///
+/// Sixteen tiles that lie side by side have heads of lists in one cache line, and each its own; which line, and in which order, is as by chance, so that tiles which lie a
+/// whole matrix apart spread as well.
+#[inline(always)]
+pub(super) fn hash_of_corner(grid: u32, run_bits: u8, corner: u64) -> u64 {
+    let cell = corner >> (run_bits & 63);
+    fold(u64::from(grid), cell >> 4) ^ (cell & 15)
+}
+
 /// The bucket of a word in a table of `1 << bits` buckets.
 #[inline]
 pub(super) fn bucket_of(word: u64, bits: u32) -> usize {
@@ -40,7 +50,7 @@ pub(super) fn bucket_bits(items: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{bucket_of_hash, fold};
+    use super::{bucket_of_hash, fold, hash_of_corner};
 
     /// Starts at regular distances, along a line and in a matrix, collide no more than random numbers would.
     #[test]
@@ -59,6 +69,29 @@ mod tests {
             let pairs: u32 = buckets.iter().map(|&count| count * count.saturating_sub(1) / 2).sum();
             // Random numbers give 4096² / 2 pairs in 16 384 buckets.
             assert!(pairs <= 2 * 512, "{pairs} pairs, distance {}", starts[1] - starts[0]);
+        }
+    }
+
+    /// Corners of tiles, by rows and by columns of any length, collide no more than random numbers would; those of a row share lines.
+    #[test]
+    fn corners_spread_and_neighbours_share_lines() {
+        const BITS: u32 = 14;
+        for run_bytes in [4u64, 52, 64, 256, 320, 1 << 16] {
+            let run_bits = run_bytes.ilog2() as u8;
+            for step in [1, 2, 3, 15, 16, 17, 32, 48, 64, 100, 256, 1024, 1 << 14] {
+                let hash = |at: u64| hash_of_corner(7, run_bits, 0x1000_0000 + at * step * run_bytes);
+                let mut buckets = vec![0u32; 1 << BITS];
+                for at in 0..4096 {
+                    buckets[bucket_of_hash(hash(at), BITS)] += 1;
+                }
+                let pairs: u32 = buckets.iter().map(|&count| count * count.saturating_sub(1) / 2).sum();
+                // Random numbers give 512 pairs, and random lines the same on average, in lumps of up to sixteen.
+                assert!(pairs <= 2 * 512, "{pairs} pairs, runs of {run_bytes}, every {step}th");
+                let line = |at| bucket_of_hash(hash(at), BITS) / 16;
+                let changes = (1..4096).filter(|&at| line(at) != line(at - 1)).count();
+                // A run is less than twice the distance that counts.
+                assert!(step > 1 || changes <= 2 * 4096 / 16, "{changes} lines, runs of {run_bytes}");
+            }
         }
     }
 }

@@ -52,12 +52,6 @@ impl<T> Pool<T> {
         self.items.len() as u32 - 1
     }
 
-    /// Where an item lies, if the number is one's.
-    #[inline(always)]
-    pub(super) fn pointer(&self, index: u32) -> *const T {
-        self.items.as_ptr().wrapping_add(index as usize)
-    }
-
     #[inline]
     pub(super) fn give(&mut self, index: u32) {
         debug_assert!(self.free.len() < self.items.len());

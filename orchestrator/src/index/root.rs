@@ -25,6 +25,8 @@ pub(super) struct Root {
     pub(super) loose_count: u32,
     /// The only grid, if it is strict and nothing is loose; [`NONE`] otherwise.
     pub(super) simple: u32,
+    /// What the grid has under this name.
+    pub(super) simple_run_bits: u8,
     pub(super) grids: [u32; GRIDS],
     pub(super) grid_count: u8,
     /// The buffer's bytes are gone, so that a failure needs no mark any more.
@@ -94,12 +96,6 @@ impl Roots {
         }
     }
 
-    /// The root of a buffer if it is the one that was asked for last.
-    #[inline]
-    pub(super) fn found_last(&self, buffer: BufferId) -> Option<u32> {
-        self.last.filter(|&(known, _)| known == buffer).map(|(_, root)| root)
-    }
-
     #[inline(never)]
     fn find_other(&mut self, buffer: BufferId) -> u32 {
         let mut root = self.buckets[self.buckets.of(hash_of(buffer))];
@@ -127,6 +123,7 @@ impl Roots {
             loose_count: 0,
             loose_levels: 0,
             simple: NONE,
+            simple_run_bits: 0,
             grids: [NONE; GRIDS],
             grid_count: 0,
             dropped: false,

@@ -11,13 +11,6 @@ use prewire_runtime_core::tensor::Tensor;
 
 impl Sequential {
     #[inline(always)]
-    pub(in crate::index) fn prefetch(&self, tensor: &Tensor) {
-        if let Some(root) = self.store.roots.found_last(tensor.buffer()) {
-            self.store.prefetch(root, tensor.key_start());
-        }
-    }
-
-    #[inline(always)]
     pub(in crate::index) fn probe(
         &mut self,
         tensor: &Tensor,

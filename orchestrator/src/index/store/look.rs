@@ -2,19 +2,9 @@
 
 use super::{Near, Sight, Store, Wanted};
 use crate::index::pool::NONE;
-use prewire_runtime_core::sync::prefetch;
 use prewire_runtime_core::tensor::Overlap;
 
 impl Store {
-    /// Asks for the entry that a glance at a simple root begins with.
-    #[inline(always)]
-    pub(in crate::index) fn prefetch(&self, root: u32, start: u64) {
-        let simple = self.roots[root].simple;
-        if simple != NONE {
-            prefetch(self.entries.pointer(self.buckets[self.bucket(simple, start)]));
-        }
-    }
-
     /// Looks for the wanted region; `near`, which is empty, gets every other one that shares bytes with it.
     #[inline(always)]
     pub(in crate::index) fn look(&self, wanted: Wanted, near: &mut Vec<Near>) -> Sight {
@@ -29,7 +19,7 @@ impl Store {
     pub(in crate::index) fn glance(&self, wanted: Wanted) -> Option<Sight> {
         let root = &self.roots[wanted.root];
         if root.simple != NONE {
-            let mut entry = self.buckets[self.bucket(root.simple, wanted.start)];
+            let mut entry = self.buckets[self.bucket_of_run(root.simple, root.simple_run_bits, wanted.start)];
             while entry != NONE {
                 self.count_comparison();
                 let listed = &self.entries[entry];

@@ -13,7 +13,7 @@ use crate::index::buckets::Buckets;
 use crate::index::entry::Entry;
 use crate::index::geometry::Geometries;
 use crate::index::grid::Grid;
-use crate::index::hash::fold;
+use crate::index::hash::{fold, hash_of_corner};
 use crate::index::pool::{NONE, Pool};
 use crate::index::root::{GRIDS, Roots};
 use crate::index::siblings::KINDS;
@@ -100,7 +100,8 @@ impl Store {
     #[inline(never)]
     fn extend_entries(&mut self) -> u32 {
         let entry = self.entries.extend(Entry::BLANK);
-        self.buckets.grow(&mut self.entries, hash_of, |entry| &mut entry.bucket_next);
+        let grids = &self.grids;
+        self.buckets.grow(&mut self.entries, |entry| hash_of(entry, grids), |entry| &mut entry.bucket_next);
         entry
     }
 
@@ -230,14 +231,22 @@ impl Store {
     fn settle(&mut self, index: u32) {
         let root = &mut self.roots[index];
         root.simple = match *root.grids() {
-            [grid] if root.loose == NONE && self.grids[grid].is_strict() => grid,
+            [grid] if root.loose == NONE && self.grids[grid].is_strict() => {
+                root.simple_run_bits = self.grids[grid].run_bits;
+                grid
+            }
             _ => NONE,
         };
     }
 
     #[inline]
     fn bucket(&self, grid: u32, corner: u64) -> usize {
-        self.buckets.of(hash_in_grid(grid, corner))
+        self.bucket_of_run(grid, self.grids[grid].run_bits, corner)
+    }
+
+    #[inline(always)]
+    fn bucket_of_run(&self, grid: u32, run_bits: u8, corner: u64) -> usize {
+        self.buckets.of(hash_of_corner(grid, run_bits, corner))
     }
 
     pub(super) fn clear(&mut self) {
@@ -249,17 +258,16 @@ impl Store {
     }
 }
 
-#[inline]
-fn hash_in_grid(grid: u32, corner: u64) -> u64 {
-    fold(u64::from(grid), corner)
-}
-
 /// The complement keeps roots apart from grids.
 fn hash_of_loose(root: u32, corner: u64) -> u64 {
     fold(u64::from(!root), corner)
 }
 
 /// What a listed entry is found by.
-fn hash_of(entry: &Entry) -> u64 {
-    if entry.grid == NONE { hash_of_loose(entry.root, entry.corner) } else { hash_in_grid(entry.grid, entry.corner) }
+fn hash_of(entry: &Entry, grids: &Pool<Grid>) -> u64 {
+    if entry.grid == NONE {
+        hash_of_loose(entry.root, entry.corner)
+    } else {
+        hash_of_corner(entry.grid, grids[entry.grid].run_bits, entry.corner)
+    }
 }
