@@ -66,14 +66,6 @@ impl Index {
         Index { inference }
     }
 
-    /// Asks for what a probe of `tensor` will begin with, for a caller that has something else to do before it.
-    #[inline]
-    pub(crate) fn prefetch(&self, tensor: &Tensor) {
-        if let Inference::Sequential(inference) = &self.inference {
-            inference.prefetch(tensor);
-        }
-    }
-
     /// Starts the look-ups of a task, and abandons those of one that was not committed.
     #[inline]
     pub(crate) fn begin(&mut self) {
@@ -130,6 +122,13 @@ impl Index {
     pub(crate) fn free(&self) -> Room {
         let (capacity, in_use) = (self.capacity(), self.in_use());
         Room { entries: capacity.entries - in_use.entries, touches: capacity.touches - in_use.touches }
+    }
+
+    /// Whether there is room for what was probed.
+    #[inline(always)]
+    pub(crate) fn has_room(&self) -> bool {
+        let (needs, free) = (self.needs(), self.free());
+        needs.entries <= free.entries && needs.touches <= free.touches
     }
 
     /// Enters the task under the arguments probed since [`Index::begin`]. No slot may have been retired in between.

@@ -76,11 +76,7 @@ impl Orchestrator {
                 None => self.place_needed_edges()?,
             };
         }
-        let (needs, free) = (self.index.needs(), self.index.free());
-        if needs.entries > free.entries || needs.touches > free.touches {
-            return Err(Shortage::Index { needs });
-        }
-        Ok(())
+        if self.index.has_room() { Ok(()) } else { Err(Shortage::Index { needs: self.index.needs() }) }
     }
 
     /// Finds room for the edges to all producers or, if there is none, to those that take one.

@@ -137,16 +137,17 @@ impl KernelKinds {
         self.0.get(kernel.index()).is_none_or(|kinds| kinds & NEVER_WAITS == 0)
     }
 
-    /// Whether the plan is for one core of either kind, and its kernel is registered for that. The bits of these two parts are those of their kinds.
+    /// Whether the task is for one core of either kind, and its kernel is registered for that. The bits of these two parts are those of their kinds.
     #[inline]
-    fn run_on_one_core(&self, plan: &Plan) -> bool {
+    pub(super) fn run_on_one_core(&self, task: &Task<'_>) -> bool {
         const _: () = assert!(
             Parts::CUBE.0 == bit(CoreKind::Cube)
                 && Parts::VECTOR_0.0 == bit(CoreKind::Vector)
                 && bit(CoreKind::Vector) == 2
         );
-        let part = usize::from(plan.parts.0.wrapping_sub(1));
-        part < 2 && self.0.get(plan.kernels[part].index()).is_some_and(|kinds| kinds & plan.parts.0 != 0)
+        let (parts, _) = task.parts_named();
+        let part = usize::from(parts.0.wrapping_sub(1));
+        part < 2 && self.0.get(task.kernel_of_part(part).index()).is_some_and(|kinds| kinds & parts.0 != 0)
     }
 
     /// Whether the kernel is registered for cores of the kind.
@@ -168,7 +169,7 @@ impl Orchestrator {
         if tensors > self.tensors_at_ease || scalars > usize::from(self.chip.arguments.scalars) {
             self.check_many(task)?;
         }
-        if !task.is_ordinary() || !self.scratch.kinds.run_on_one_core(plan) {
+        if !task.is_ordinary() || !self.scratch.kinds.run_on_one_core(task) {
             self.check_more(task, plan)?;
         }
         Ok(())

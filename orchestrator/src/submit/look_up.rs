@@ -149,10 +149,10 @@ impl Log<'_> {
 }
 
 /// Collects the producers of one task, and no more.
-struct EdgesOnly<'a> {
-    slots: &'a SlotTable,
-    edges: &'a mut EdgeSet,
-    blame: &'a mut Ordinal,
+pub(super) struct EdgesOnly<'a> {
+    pub(super) slots: &'a SlotTable,
+    pub(super) edges: &'a mut EdgeSet,
+    pub(super) blame: &'a mut Ordinal,
 }
 
 impl Findings for EdgesOnly<'_> {

@@ -6,6 +6,7 @@ mod group;
 mod join;
 mod look_up;
 mod outputs;
+mod straight;
 mod wire;
 mod writes;
 
@@ -23,7 +24,7 @@ use prewire_runtime_core::id::TaskId;
 use prewire_runtime_core::kernel::KernelSet;
 use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, TaskFlags};
 use prewire_runtime_core::sync::pause::{self, Point};
-use prewire_runtime_core::task::{Argument, NewTensor, Task};
+use prewire_runtime_core::task::{NewTensor, Task};
 use prewire_runtime_core::tensor::Tensor;
 use prewire_runtime_core::waiting::Blocking;
 use writes::Write;
@@ -77,10 +78,17 @@ impl Orchestrator {
     /// # Errors
     /// A refusal: nothing was done and the run goes on. A fatal: the run has ended, with this call or before it.
     pub fn submit(&mut self, task: &Task<'_>, blocking: &mut dyn Blocking) -> Result<Submitted<'_>, SubmitError> {
-        self.check_run()?;
-        if let Some(tensor) = task.tensors_named().first().and_then(Argument::existing) {
-            self.index.prefetch(tensor);
+        if let Some(id) = self.submit_straight(task) {
+            self.join_crowds();
+            return Ok(Submitted { id, outputs: &[] });
         }
+        self.submit_long(task, blocking)
+    }
+
+    /// Submits a task, whatever it says.
+    #[inline(never)]
+    fn submit_long(&mut self, task: &Task<'_>, blocking: &mut dyn Blocking) -> Result<Submitted<'_>, SubmitError> {
+        self.check_run()?;
         let mut plan = Plan::of(task);
         if let Err(unfit) = self.check(task, &mut plan) {
             return Err(self.unfit(unfit));
@@ -103,6 +111,7 @@ impl Orchestrator {
         pause::at(Point::SubmitWires);
         let id = self.wire(task, &plan);
         self.join_crowds();
+        self.reopen_straight_way();
         // Nothing is loaded from the list of a task that has none: it has just been written, and a load of both its halves would wait for all that the
         // processor has still to write.
         let outputs: &[Tensor] = if has_outputs { &self.scratch.outputs } else { &[] };

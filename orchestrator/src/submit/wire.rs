@@ -3,13 +3,13 @@
 use super::{Plan, units_of};
 use crate::Orchestrator;
 use crate::log::TaskKind;
-use crate::rings::{NOTHING_KEPT, ROW};
+use crate::rings::{NOTHING_KEPT, ROW, Ring};
 use prewire_runtime_core::arguments::{ArgumentArena, ArgumentUnit, ENTRIES_PER_UNIT, Entry};
 use prewire_runtime_core::consumers::{Ending, Pushed};
 use prewire_runtime_core::edge::{EdgeBody, EdgeFlags};
-use prewire_runtime_core::graph::link_at;
+use prewire_runtime_core::graph::{Graph, link_at};
 use prewire_runtime_core::id::{CoreId, EdgeIndex, SlotIndex, TaskId};
-use prewire_runtime_core::slot::{NO_CAUSE, Slot, TaskBody, TaskExtra, TaskFlags};
+use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, Slot, TaskBody, TaskExtra, TaskFlags};
 use prewire_runtime_core::sync::prefetch_for_write;
 use prewire_runtime_core::task::{Argument, Placement, Scalar, Task};
 use prewire_runtime_core::tensor::Tensor;
@@ -19,11 +19,11 @@ const SUBMITS_TOLD: u64 = 32;
 
 /// A task that was made and is to be published.
 #[derive(Clone, Copy)]
-struct Made {
-    id: TaskId,
+pub(super) struct Made {
+    pub(super) id: TaskId,
     slot: SlotIndex,
     first_edge: u32,
-    first_unit: u32,
+    pub(super) first_unit: u32,
 }
 
 impl Orchestrator {
@@ -53,11 +53,7 @@ impl Orchestrator {
             self.write_extra(task, plan, made.slot);
         }
         let ordinal = self.ordinal;
-        self.ordinal += 1;
-        self.tasks += 1;
-        if self.tasks.is_multiple_of(SUBMITS_TOLD) {
-            self.publish_submitted();
-        }
+        self.count_task();
         if plan.overwrites {
             self.note_overwritten(task, plan);
         }
@@ -67,12 +63,24 @@ impl Orchestrator {
         made.id
     }
 
+    /// Counts a task of the user's.
+    #[inline(always)]
+    pub(super) fn count_task(&mut self) {
+        self.ordinal += 1;
+        self.tasks += 1;
+        if self.tasks.is_multiple_of(SUBMITS_TOLD) {
+            self.publish_submitted();
+        }
+    }
+
     /// Makes an admitted allocation, which is complete at once.
     pub(crate) fn wire_allocation(&mut self, plan: &Plan) -> TaskId {
         let ring = self.rings.get_mut(self.ring);
         let (sequence, slot) = ring.allocations.take_slot();
         let id = TaskId::allocation(ring.index(), sequence);
-        self.prepare(id, slot, plan, [0; 3]);
+        let body = TaskBody { id, ..body_of(plan, 0) };
+        // SAFETY: this is the orchestrator's thread, and the slot's last task is reclaimed.
+        unsafe { self.graph.slots.get(slot).prepare(body, self.ordinal) };
         self.own(id, slot, plan);
         let ordinal = self.ordinal;
         self.ordinal += 1;
@@ -112,50 +120,19 @@ impl Orchestrator {
     /// Takes the slot, the heap bytes, the edges and so many argument units, and writes the slot and the outputs.
     #[inline(always)]
     fn make_task(&mut self, plan: &Plan, units: u32) -> Made {
+        let body = body_of(plan, self.edge_set.len() as u32);
         let ring = self.rings.get_mut(self.ring);
-        let first_unit = ring.take_arguments(units);
-        // The lines that coming tasks are written to were last read by whoever ran a task; taken over now, the stores need not wait for them.
-        let ahead = ring.upcoming_arguments();
-        for unit in 0..units.min(ROW) {
-            prefetch_for_write(self.graph.arguments.pointer(ahead.wrapping_add(unit)));
-        }
-        let edge_count = self.edge_set.len() as u32;
-        let first_edge = if edge_count == 0 { 0 } else { ring.take_edges(plan.edges_start, edge_count) };
-        let (sequence, slot) = ring.take_slot();
-        prefetch_for_write(self.graph.slots.get(ring.upcoming_slot()));
-        let id = TaskId::new(ring.index(), sequence);
-        self.prepare(id, slot, plan, [first_unit, first_edge, edge_count]);
+        let made = take_place(ring, &self.graph, body, units, plan.edges_start, self.ordinal);
         if !self.scratch.planned.is_empty() {
-            self.own(id, slot, plan);
+            self.own(made.id, made.slot, plan);
         }
-        Made { id, slot, first_edge, first_unit }
+        made
     }
 
     /// [`Orchestrator::make_task`] for what few tasks are.
     #[cold]
     fn make_other_task(&mut self, plan: &Plan, units: u32) -> Made {
         self.make_task(plan, units)
-    }
-
-    #[inline(always)]
-    fn prepare(&self, id: TaskId, slot: SlotIndex, plan: &Plan, [arguments, edges, edge_count]: [u32; 3]) {
-        // One by one: an array is copied through a place of its own.
-        let [cube, vector_0, vector_1] = plan.kernels;
-        let kernels = [cube, vector_0, vector_1];
-        let body = TaskBody {
-            id,
-            kernels,
-            parts: plan.parts,
-            flags: if plan.retains { plan.flags.with(TaskFlags::RETAINS) } else { plan.flags },
-            blocks: plan.blocks,
-            arguments,
-            edges,
-            edge_count,
-            tensors: plan.tensors,
-            scalars: plan.scalars,
-        };
-        // SAFETY: this is the orchestrator's thread, and the slot's last task is reclaimed.
-        unsafe { self.graph.slots.get(slot).prepare(body, self.ordinal) };
     }
 
     /// Makes the outputs of a task that has any. If they have bytes the innermost scope keeps the task.
@@ -238,7 +215,7 @@ impl Orchestrator {
 
     /// Links the task to its producers, enters it into the index, and lets it go.
     #[inline]
-    fn publish(&mut self, Made { slot, first_edge, .. }: Made) {
+    pub(super) fn publish(&mut self, Made { slot, first_edge, .. }: Made) {
         // Before the links: the processor does not get past one of their read-modify-writes, and this way it has the whole submit to overlap.
         self.index.commit(slot);
         let place = self.graph.slots.get(slot);
@@ -313,9 +290,54 @@ impl Orchestrator {
     }
 }
 
+/// What the slot of a planned task says, but for its id and its place.
+#[inline(always)]
+fn body_of(plan: &Plan, edge_count: u32) -> TaskBody {
+    // One by one: an array is copied through a place of its own.
+    let [cube, vector_0, vector_1] = plan.kernels;
+    TaskBody {
+        id: TaskId::NONE,
+        kernels: [cube, vector_0, vector_1],
+        parts: plan.parts,
+        flags: if plan.retains { plan.flags.with(TaskFlags::RETAINS) } else { plan.flags },
+        blocks: plan.blocks,
+        arguments: 0,
+        edges: 0,
+        edge_count,
+        tensors: plan.tensors,
+        scalars: plan.scalars,
+    }
+}
+
+/// Takes the slot, the edges and so many argument units of a task that has room for them, and writes the slot.
+#[inline(always)]
+pub(super) fn take_place(
+    ring: &mut Ring,
+    graph: &Graph,
+    body: TaskBody,
+    units: u32,
+    edges_start: u64,
+    ordinal: Ordinal,
+) -> Made {
+    let first_unit = ring.take_arguments(units);
+    // The lines that coming tasks are written to were last read by whoever ran a task; taken over now, the stores need not wait for them.
+    let ahead = ring.upcoming_arguments();
+    for unit in 0..units.min(ROW) {
+        prefetch_for_write(graph.arguments.pointer(ahead.wrapping_add(unit)));
+    }
+    let first_edge = if body.edge_count == 0 { 0 } else { ring.take_edges(edges_start, body.edge_count) };
+    let (sequence, slot) = ring.take_slot();
+    prefetch_for_write(graph.slots.get(ring.upcoming_slot()));
+    let id = TaskId::new(ring.index(), sequence);
+    let body = TaskBody { id, arguments: first_unit, edges: first_edge, ..body };
+    // SAFETY: this is the orchestrator's thread, and the slot's last task is reclaimed.
+    unsafe { graph.slots.get(slot).prepare(body, ordinal) };
+    Made { id, slot, first_edge, first_unit }
+}
+
 /// Writes arguments into their units: tensors first, scalars behind them. `outputs` are those that were made for the task, asked for when there is one.
 #[inline(always)]
-fn write_span<'a, I: Iterator<Item = &'a Tensor>>(
+pub(super) fn write_span<'a, I: Iterator<Item = &'a Tensor>>(
     arena: &ArgumentArena,
     first_unit: u32,
     tensors: &[Argument<'_>],

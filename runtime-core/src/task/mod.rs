@@ -9,10 +9,12 @@ use std::time::Duration;
 mod argument;
 mod limits;
 mod member;
+mod work;
 
 pub use argument::{Argument, NewTensor, Scalar};
 pub use limits::ArgumentLimits;
 pub use member::Member;
+use work::Work;
 
 /// Tensor arguments a task of a chip may have.
 pub const MAX_TENSORS: usize = ArgumentLimits::CHIP.tensors as usize;
@@ -80,10 +82,7 @@ pub enum Placement<'a> {
 /// A task is written anew for each submit, behind stores that may wait for another processor, so what few tasks have costs the others one store.
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'a> {
-    /// The kernel of each part that `parts` has.
-    pub(crate) kernels: [KernelId; 3],
-    pub(crate) parts: Parts,
-    pub(crate) dummy: bool,
+    work: Work,
     pub(crate) arguments: &'a [Argument<'a>],
     pub(crate) scalars: &'a [Scalar],
     pub(crate) dependencies: &'a [Dependency],
@@ -132,7 +131,11 @@ pub enum Mistake {
 
 impl<'a> Task<'a> {
     const fn with_kernels(kernels: [KernelId; 3], parts: Parts) -> Self {
-        Task { kernels, parts, dummy: false, arguments: &[], scalars: &[], dependencies: &[], special: None }
+        Self::with_work(Work::new(kernels, parts))
+    }
+
+    const fn with_work(work: Work) -> Self {
+        Task { work, arguments: &[], scalars: &[], dependencies: &[], special: None }
     }
 
     /// A task for one cube core per block.
@@ -165,9 +168,7 @@ impl<'a> Task<'a> {
 
     /// A task that only orders: dependencies and no kernel.
     pub const fn dummy() -> Self {
-        let mut task = Self::with_kernels([KernelId(0); 3], Parts(0));
-        task.dummy = true;
-        task
+        Self::with_work(Work::none())
     }
 
     /// The tensor arguments; how many there may be is the platform's to say.
@@ -280,19 +281,25 @@ impl<'a> Task<'a> {
     /// The kernel of each part of a cluster: cube, first vector, second vector.
     #[inline]
     pub fn kernels_named(&self) -> [Option<KernelId>; 3] {
-        std::array::from_fn(|part| self.parts.has(part).then(|| self.kernels[part]))
+        std::array::from_fn(|part| self.work.parts().has(part).then(|| self.work.kernel(part)))
     }
 
     /// The same as the parts of a cluster that have a kernel, and the kernels, which mean something where there is such a part.
     #[inline]
     pub const fn parts_named(&self) -> (Parts, [KernelId; 3]) {
-        (self.parts, self.kernels)
+        (self.work.parts(), self.work.kernels())
+    }
+
+    /// The kernel of one of the parts, which are numbered so.
+    #[inline(always)]
+    pub const fn kernel_of_part(&self, part: usize) -> KernelId {
+        self.work.kernel(part)
     }
 
     /// Whether the task is meant to have no kernel.
     #[inline]
     pub const fn is_dummy(&self) -> bool {
-        self.dummy
+        self.work.is_none()
     }
 
     /// Whether nothing was said about the task beyond its kernels, arguments and dependencies: one block for any core, no mistake.
