@@ -4,6 +4,7 @@ use crate::Orchestrator;
 use crate::rings::{Chunk, EdgeRuns};
 use prewire_runtime_core::id::{BufferId, RING_COUNT, RingIndex, TaskId};
 use prewire_runtime_core::slot::NO_CAUSE;
+use prewire_runtime_core::sync::prefetch_for_write;
 use std::ops::Range;
 
 /// Tasks taken back with each submit, at most: more than one, so that a backlog shrinks.
@@ -84,6 +85,11 @@ impl Orchestrator {
             edges.add(body.edges, body.edge_count);
             causes &= place.cause();
             taken += 1;
+        }
+        if taken == WITH_EACH_SUBMIT {
+            for sequence in tail + taken..(tail + 2 * taken).min(head) {
+                prefetch_for_write(&raw const slots[chunk.slot_of(sequence).index()]);
+            }
         }
         if taken != 0 {
             ring.leave_oldest(taken, edges);

@@ -5,7 +5,7 @@ use crate::index::entry::NOT_FAILED;
 use crate::index::hazards::Access;
 use crate::index::pool::NONE;
 use crate::index::store::Sight;
-use crate::index::touches::{Chain, Touch};
+use crate::index::touches::{Taken, Touch};
 use prewire_runtime_core::id::SlotIndex;
 
 /// A region is crowded once it has this many readers.
@@ -15,7 +15,7 @@ impl Sequential {
     #[inline]
     pub(in crate::index) fn commit(&mut self, slot: SlotIndex) {
         debug_assert!(!self.stale || self.probes.is_empty(), "a slot or a buffer went between look-up and entry");
-        let (mut changes, mut chain) = (false, Chain::EMPTY);
+        let (mut changes, mut taken) = (false, self.touches.begin(slot));
         for place in 0..self.probes.len() {
             let &Probe { root, version, entry, access, covers, joins, .. } = &self.probes[place];
             // An earlier argument of the same task may have changed what the buffer's root holds.
@@ -30,16 +30,16 @@ impl Sequential {
                 if joins {
                     self.detach_readers(entry);
                 }
-                self.read(&mut chain, slot.0, entry);
+                self.read(&mut taken, slot.0, entry);
             } else {
-                self.write(&mut chain, slot.0, entry);
+                self.write(&mut taken, slot.0, entry);
                 if covers {
                     changes = true;
                     self.supersede(place);
                 }
             }
         }
-        self.slots[slot.index()] = self.touches.end(chain);
+        self.touches.end(slot, taken);
         self.probes.clear();
     }
 
@@ -68,15 +68,15 @@ impl Sequential {
 
     /// Adds a reader to an entry, unless the task already is its writer or its newest reader.
     #[inline(always)]
-    fn read(&mut self, chain: &mut Chain, slot: u32, entry: u32) {
+    fn read(&mut self, taken: &mut Taken, slot: u32, entry: u32) {
         let listed = &mut self.store.entries[entry];
         let head = listed.readers;
-        if listed.writer == slot || (head != NONE && self.touches[head].slot == slot) {
+        if listed.writer == slot || (head != NONE && self.touches.is_of(head, taken)) {
             return;
         }
-        let touch = self.touches.take(chain, Touch { slot, entry, next: head, reads: true, ..Touch::BLANK });
+        let touch = self.touches.take(taken, Touch::read(slot, entry, head));
         if head != NONE {
-            self.touches[head].previous = touch;
+            self.touches.set_previous(head, touch);
         }
         listed.readers = touch;
         listed.reader_count += 1;
@@ -87,12 +87,12 @@ impl Sequential {
 
     /// Makes the task an entry's writer, in the place of whoever was known there.
     #[inline(always)]
-    fn write(&mut self, chain: &mut Chain, slot: u32, entry: u32) {
+    fn write(&mut self, taken: &mut Taken, slot: u32, entry: u32) {
         let listed = &self.store.entries[entry];
         if listed.readers != NONE || listed.failed != NOT_FAILED {
             self.forget_accesses(entry);
         }
-        let touch = self.touches.take(chain, Touch { slot, entry, reads: false, ..Touch::BLANK });
+        let touch = self.touches.take(taken, Touch::write(slot, entry));
         let listed = &mut self.store.entries[entry];
         listed.writer = slot;
         listed.writer_touch = touch;
@@ -134,9 +134,8 @@ impl Sequential {
         let mut reader = std::mem::replace(&mut listed.readers, NONE);
         listed.reader_count = 0;
         while reader != NONE {
-            let touch = &mut self.touches[reader];
-            touch.entry = NONE;
-            reader = touch.next;
+            self.touches.detach(reader);
+            reader = self.touches.get(reader).next;
         }
     }
 

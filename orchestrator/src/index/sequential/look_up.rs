@@ -155,7 +155,7 @@ impl Sequential {
     fn report_readers(&self, listed: &Entry, argument: usize, findings: &mut impl Findings) {
         let mut reader = listed.readers;
         while reader != NONE {
-            let touch = &self.touches[reader];
+            let touch = self.touches.get(reader);
             let producer = SlotIndex(touch.slot);
             findings.found(Found { producer, hazard: Hazard::WriteAfterRead, data: false, argument });
             reader = touch.next;

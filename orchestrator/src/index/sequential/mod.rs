@@ -55,8 +55,6 @@ pub(super) struct Sequential {
     store: Store,
     siblings: Siblings,
     touches: Touches,
-    /// The first touch of each slot.
-    slots: Vec<u32>,
     probes: Vec<Probe>,
     /// The buffers probed that had no root, and the keys of their first bytes.
     rootless: Vec<(BufferId, u64)>,
@@ -73,8 +71,7 @@ impl Sequential {
         Sequential {
             store: Store::new(options.entries, options.arguments),
             siblings: Siblings::new(),
-            touches: Touches::new(options.touches),
-            slots: vec![NONE; options.slots],
+            touches: Touches::new(options.touches, options.slots),
             probes: Vec::with_capacity(options.arguments),
             rootless: Vec::with_capacity(options.arguments),
             near: Vec::with_capacity(options.entries),
@@ -103,10 +100,6 @@ impl Sequential {
         self.crowds.clear();
         self.siblings.forget(|_| ());
         self.store.clear();
-        if self.touches.in_use() != 0 {
-            // A slot that was retired is empty already, and there are many: after a small run the rest would take longer than the run.
-            self.slots.fill(NONE);
-        }
         self.touches.clear();
         self.marks = 0;
     }

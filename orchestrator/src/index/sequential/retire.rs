@@ -11,37 +11,43 @@ impl Sequential {
     #[inline]
     pub(in crate::index) fn retire(&mut self, slot: SlotIndex, failed: Option<u64>) {
         self.stale = true;
-        let first = std::mem::replace(&mut self.slots[slot.index()], NONE);
-        if first == NONE {
-            return;
+        let (row, more) = self.touches.row_of(slot);
+        for touch in row {
+            self.retire_touch(touch, failed);
         }
-        let (mut last, mut count) = (first, 1);
-        loop {
-            let touch = &self.touches[last];
-            let (entry, next) = (touch.entry, touch.slot_next);
-            if touch.reads {
-                if entry != NONE {
-                    self.retire_reader(last, entry);
-                }
-            } else if self.store.entries[entry].writer_touch == last
-                || cfg!(prewire_mutation = "newer_writer_forgotten")
-            {
-                self.retire_writer(entry, failed);
-            }
-            if next == NONE {
-                break;
-            }
-            last = next;
-            count += 1;
+        if more {
+            self.retire_pooled(slot, failed);
         }
-        self.touches.give(first, last, count);
+        self.touches.give(slot);
+    }
+
+    /// The same for the touches of a task with many tensors.
+    #[inline(never)]
+    fn retire_pooled(&mut self, slot: SlotIndex, failed: Option<u64>) {
+        let mut pooled = self.touches.newest_pooled_of(slot);
+        while pooled != NONE {
+            self.retire_touch(pooled, failed);
+            pooled = self.touches.before(pooled);
+        }
     }
 
     #[inline(always)]
-    fn retire_reader(&mut self, index: u32, entry: u32) {
-        let Touch { previous, next, .. } = self.touches[index];
+    fn retire_touch(&mut self, index: u32, failed: Option<u64>) {
+        let touch = self.touches.get(index);
+        if touch.writes() {
+            let is_newest = self.store.entries[touch.entry].writer_touch == index;
+            if is_newest || cfg!(prewire_mutation = "newer_writer_forgotten") {
+                self.retire_writer(touch.entry, failed);
+            }
+        } else if touch.entry != NONE {
+            self.retire_reader(touch);
+        }
+    }
+
+    #[inline(always)]
+    fn retire_reader(&mut self, Touch { entry, previous, next, .. }: Touch) {
         if next != NONE {
-            self.touches[next].previous = previous;
+            self.touches.set_previous(next, previous);
         }
         let listed = &mut self.store.entries[entry];
         listed.reader_count -= 1;
@@ -51,7 +57,7 @@ impl Sequential {
                 self.store.remove(entry);
             }
         } else {
-            self.touches[previous].next = next;
+            self.touches.set_next(previous, next);
         }
     }
 
