@@ -2,7 +2,7 @@
 //! its slot is reclaimed.
 
 use crate::id::CoreId;
-use crate::task::Argument;
+use crate::task::{Argument, Scalar};
 use crate::tensor::{ArgumentTag, Tensor, TensorArgument};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -27,6 +27,19 @@ impl ArgumentUnit {
         // SAFETY: the unit may be written, a tensor is one of the things that it may be, and the number is that of a tag.
         unsafe { TensorArgument::write(&raw mut self.tensor, tensor, argument.tag_number()) };
         true
+    }
+
+    /// Makes the unit up to eight scalars, in place. What is behind the last one stays as it was.
+    ///
+    /// # Panics
+    /// If there are more.
+    #[inline]
+    pub fn set_scalars(&mut self, scalars: &[Scalar]) {
+        // SAFETY: any bits are scalars.
+        let cells = unsafe { &mut self.scalars };
+        for (cell, scalar) in cells[..scalars.len()].iter_mut().zip(scalars) {
+            *cell = scalar.0;
+        }
     }
 
     /// Makes the unit a tensor that was allocated for the task.

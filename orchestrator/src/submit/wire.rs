@@ -372,10 +372,6 @@ fn write_scalars(arena: &ArgumentArena, first_unit: u32, scalars: &[Scalar]) {
     // SAFETY: the units belong to the task that is being made.
     let units = unsafe { arena.span(first_unit, scalars.len().div_ceil(8)) };
     for (unit, scalars) in units.iter_mut().zip(scalars.chunks(8)) {
-        let mut cells = [0; 8];
-        for (cell, scalar) in cells.iter_mut().zip(scalars) {
-            *cell = scalar.0;
-        }
-        unit.scalars = cells;
+        unit.set_scalars(scalars);
     }
 }

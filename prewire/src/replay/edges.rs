@@ -3,13 +3,11 @@
 //! The graph goes through an orchestrator whose tasks never run, so that what is found does not depend on what had finished, with
 //! `Hazards::ReadAfterWrite`, which infers what the recording runtime infers.
 
-use super::prepared::{self, Step};
-use super::{ReplayError, fill, hoist};
+use super::script::{Script, State, Step};
+use super::{ReplayError, hoist, prepared};
 use crate::graph_format::{EdgeSource, RecordedGraph};
 use crate::unrun::Unrun;
-use crate::{
-    Argument, ChipSpec, DataType, Dependency, ErrorCode, Hazards, KernelId, Predicate, SubmitError, TaskId, Tensor,
-};
+use crate::{ChipSpec, DataType, ErrorCode, Hazards, KernelId, SubmitError, TaskId, Tensor};
 use prewire_orchestrator::{EdgeLog, EdgeOrigin, OrchestratorConfig};
 use prewire_runtime_core::id::RING_COUNT;
 use prewire_runtime_core::kernel::{Kernel, KernelFunction, KernelSet};
@@ -136,50 +134,25 @@ fn infer(graph: &RecordedGraph, chip: &ChipSpec, edges: u64) -> Result<(EdgeLog,
         let failed = |error| ReplayError::Tensor { task: 0, argument: number, error };
         external.push(Some(whole.map_err(failed)?));
     }
-    let mut prepared = prepared::prepare(graph, &ids, &external)?;
-    let mut ids = vec![TaskId::NONE; prepared.tasks];
-    let steps = std::mem::take(&mut prepared.steps);
-    for step in &steps {
-        let submitted = submit(&mut unrun, step, &mut prepared.tensors, &ids);
-        if let Some((index, id)) = submitted.map_err(|error| ReplayError::Inference { task: step.index(), error })? {
-            ids[index as usize] = id;
-        }
+    let (script, tensors) = prepared::prepare(graph, &ids, &external)?;
+    let mut state = State::new(&script, tensors);
+    for step in &script.steps {
+        submit(&mut unrun, &script, step, &mut state)
+            .map_err(|error| ReplayError::Inference { task: step.index(), error })?;
     }
-    Ok((unrun.orchestrator.log().clone(), ids))
+    Ok((unrun.orchestrator.log().clone(), state.ids))
 }
 
-fn submit(
-    unrun: &mut Unrun,
-    step: &Step,
-    tensors: &mut [Tensor],
-    ids: &[TaskId],
-) -> Result<Option<(u32, TaskId)>, SubmitError> {
+fn submit(unrun: &mut Unrun, script: &Script, step: &Step, state: &mut State) -> Result<(), SubmitError> {
     let Unrun { orchestrator, nobody, .. } = unrun;
-    let (index, submitted, views) = match step {
-        Step::Open(mode) => return orchestrator.open_scope(*mode).map(|()| None),
-        Step::Close => return orchestrator.close_scope().map(|()| None),
-        Step::Allocate { index, outputs, views } => (*index, orchestrator.allocate(outputs, nobody)?, views),
-        Step::Task(task) => {
-            let arguments: Vec<Argument<'_>> = task.arguments.iter().map(|source| source.argument(tensors)).collect();
-            let named: Vec<Dependency> = task
-                .named
-                .iter()
-                .map(|&(producer, flags)| Dependency { task: ids[producer as usize], flags })
-                .collect();
-            let mut built = task.task.arguments(&arguments).scalars(&task.scalars).dependencies(&named);
-            if let Some(predicate) = &task.predicate {
-                built = built.predicate(Predicate {
-                    operand: &tensors[predicate.tensor as usize],
-                    indices: &predicate.indices,
-                    comparison: predicate.comparison,
-                    target: predicate.target,
-                });
-            }
-            (task.index, orchestrator.submit(&built, nobody)?, &task.views)
+    match step {
+        Step::Open(mode) => orchestrator.open_scope(*mode),
+        Step::Close => orchestrator.close_scope(),
+        Step::Allocate { index, outputs, views } => {
+            script.allocate((*index, outputs, views), state, |outputs| orchestrator.allocate(outputs, nobody))
         }
-    };
-    fill(tensors, views, submitted.outputs)?;
-    Ok(Some((index, submitted.id)))
+        Step::Task(task) => script.submit(task, state, |task| orchestrator.submit(task, nobody)),
+    }
 }
 
 /// How a pair was found, and the first argument it was found for.

@@ -8,17 +8,14 @@ mod hoist;
 mod kernels;
 mod model;
 mod prepared;
+mod script;
 
 pub use edges::{EdgeComparison, ExtraEdge, compare_edges};
 pub use kernels::KernelTimes;
 
 use crate::graph_format::RecordedGraph;
-use crate::{
-    Argument, Buffer, BufferError, Dependency, RegisterError, Run, Runtime, SubmitError, Task, TaskId, Tensor,
-};
-use crate::{NewTensor, Predicate};
-use prepared::{PreparedTask, Step};
-use prewire_runtime_core::task::MAX_TENSORS;
+use crate::{Buffer, BufferError, RegisterError, Run, Runtime, SubmitError};
+use script::{Script, State, Step};
 use thiserror::Error;
 
 /// Why a recorded graph cannot be replayed.
@@ -46,12 +43,8 @@ pub enum ReplayError {
 /// to run worked out.
 #[derive(Debug)]
 pub struct Replay {
-    steps: Vec<Step>,
-    /// Every tensor that an argument names; those in memory that the runtime allocates are filled in as their owners are submitted.
-    tensors: Vec<Tensor>,
-    /// Ids of the tasks submitted so far in this run, by their numbers in the recording.
-    ids: Vec<TaskId>,
-    named: Vec<Dependency>,
+    script: Script,
+    state: State,
     _buffers: Vec<Buffer>,
 }
 
@@ -76,19 +69,13 @@ impl Replay {
             external.push(Some(prepared::whole_buffer(&buffer)));
             buffers.push(buffer);
         }
-        let prepared = prepared::prepare(graph, &kernels, &external)?;
-        Ok(Replay {
-            ids: vec![TaskId::NONE; prepared.tasks],
-            named: Vec::with_capacity(prepared.most_named),
-            steps: prepared.steps,
-            tensors: prepared.tensors,
-            _buffers: buffers,
-        })
+        let (script, tensors) = prepared::prepare(graph, &kernels, &external)?;
+        Ok(Replay { state: State::new(&script, tensors), script, _buffers: buffers })
     }
 
     /// How many tasks there are.
     pub fn tasks(&self) -> usize {
-        self.ids.len()
+        self.script.tasks
     }
 
     /// Submits everything; for the orchestration of a [`Runtime::run`].
@@ -104,31 +91,19 @@ impl Replay {
     /// # Errors
     /// As [`Replay::submit`].
     pub fn submit_with(&mut self, run: &mut Run<'_>, submitted: &mut dyn FnMut(usize)) -> Result<(), SubmitError> {
+        let Replay { script, state, .. } = self;
         let mut done = 0;
-        for step in &self.steps {
+        for step in &script.steps {
             match step {
                 Step::Open(mode) => run.open_scope(*mode)?,
                 Step::Close => run.close_scope()?,
                 Step::Allocate { index, outputs, views } => {
-                    let allocated = run.allocate(outputs)?;
-                    self.ids[*index as usize] = allocated.id;
-                    fill(&mut self.tensors, views, allocated.outputs)?;
+                    script.allocate((*index, outputs, views), state, |outputs| run.allocate(outputs))?;
                     done += 1;
                     submitted(done);
                 }
                 Step::Task(task) => {
-                    self.named.clear();
-                    let ids = &self.ids;
-                    self.named.extend(
-                        task.named.iter().map(|&(producer, flags)| Dependency { task: ids[producer as usize], flags }),
-                    );
-                    // Most tasks have few arguments, and a short list is faster to put together.
-                    let id = match task.arguments.len() {
-                        0..=4 => submit_one::<4>(run, task, &mut self.tensors, &self.named),
-                        5..=8 => submit_one::<8>(run, task, &mut self.tensors, &self.named),
-                        _ => submit_one::<MAX_TENSORS>(run, task, &mut self.tensors, &self.named),
-                    }?;
-                    self.ids[task.index as usize] = id;
+                    script.submit(task, state, |task| run.submit(task))?;
                     done += 1;
                     submitted(done);
                 }
@@ -137,51 +112,6 @@ impl Replay {
         Ok(())
     }
 }
-
-/// Submits a task of at most `N` arguments.
-#[inline]
-fn submit_one<const N: usize>(
-    run: &mut Run<'_>,
-    task: &PreparedTask,
-    tensors: &mut [Tensor],
-    named: &[Dependency],
-) -> Result<TaskId, SubmitError> {
-    let submitted = {
-        let mut arguments = [Argument::Output(NewTensor::new(&[], crate::DataType::U8)); N];
-        for (argument, source) in arguments.iter_mut().zip(&task.arguments) {
-            *argument = source.argument(tensors);
-        }
-        let mut built =
-            task.task.arguments(&arguments[..task.arguments.len()]).scalars(&task.scalars).dependencies(named);
-        if let Some(predicate) = &task.predicate {
-            built = built.predicate(Predicate {
-                operand: &tensors[predicate.tensor as usize],
-                indices: &predicate.indices,
-                comparison: predicate.comparison,
-                target: predicate.target,
-            });
-        }
-        run.submit(&built)?
-    };
-    fill(tensors, &task.views, submitted.outputs)?;
-    Ok(submitted.id)
-}
-
-/// Works out the tensors that lie in the outputs of a task just submitted.
-#[inline]
-fn fill(tensors: &mut [Tensor], views: &[prepared::View], outputs: &[Tensor]) -> Result<(), SubmitError> {
-    for view in views {
-        let output = &outputs[view.output as usize];
-        tensors[view.tensor as usize] = match &view.part {
-            None => *output,
-            Some((start, layout)) => output.with_layout(*start, *layout)?,
-        };
-    }
-    Ok(())
-}
-
-/// A task of a kind that needs no references, so that it can be kept.
-type Kept = Task<'static>;
 
 #[cfg(test)]
 mod tests;

@@ -198,7 +198,10 @@ impl<'a> Task<'a> {
         if blocks < 1 || blocks > MAX_BLOCKS as i64 {
             return self.mistaken(Mistake::Blocks(blocks));
         }
-        self.special().blocks = blocks;
+        // A task has one block unless it says otherwise.
+        if blocks != 1 || self.special.is_some() {
+            self.special().blocks = blocks;
+        }
         self
     }
 
