@@ -59,6 +59,7 @@ impl Validity<'_> {
 
 /// Collects the producers of one task.
 pub(crate) struct Producers<'a> {
+    slots: &'a SlotTable,
     pub(crate) edges: &'a mut EdgeSet,
     /// The earliest failed submission that is over and that the task depends on.
     pub(crate) blame: &'a mut Ordinal,
@@ -77,6 +78,8 @@ pub(crate) struct Log<'a> {
 impl Producers<'_> {
     #[inline]
     fn add(&mut self, producer: SlotIndex, flags: EdgeFlags, origin: EdgeOrigin, argument: Option<usize>) {
+        // It will be linked to, and whoever ran it may have its line.
+        prefetch_for_write(self.slots.get(producer));
         self.edges.add(producer, flags);
         if let Some(log) = &mut self.log {
             log.add(producer, flags, origin, argument);
@@ -101,6 +104,7 @@ impl Producers<'_> {
     /// Keeps the bytes of an allocated tensor without waiting for anybody.
     fn keep(&mut self, tensor: &Tensor) {
         if let Some(producer) = self.creator_of(tensor) {
+            prefetch_for_write(self.slots.get(producer));
             self.edges.add(producer, EdgeFlags::RETAIN);
         }
     }
@@ -340,6 +344,7 @@ impl Orchestrator {
             None
         };
         let producers = Producers {
+            slots: &self.graph.slots,
             edges: &mut self.edge_set,
             blame: &mut self.scratch.blame,
             rings: &self.rings,

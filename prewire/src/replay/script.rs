@@ -6,7 +6,6 @@ use crate::{
 };
 use prewire_runtime_core::slot::Comparison;
 use prewire_runtime_core::task::MAX_TENSORS;
-use std::array;
 use std::ops::Range;
 
 /// A piece of one of the tables.
@@ -180,11 +179,10 @@ impl Script {
     {
         let sources = piece(&self.arguments, &task.arguments);
         let State { tensors, ids, named } = state;
-        let arguments: [Argument<'_>; N] = array::from_fn(|place| match sources.get(place) {
-            Some(source) => self.argument(source, tensors),
-            // Behind the last one, and not looked at.
-            None => Argument::Output(NewTensor::new(&[], DataType::U8)),
-        });
+        let mut arguments = [Argument::Output(NewTensor::new(&[], DataType::U8)); N];
+        for (argument, source) in arguments.iter_mut().zip(sources) {
+            *argument = self.argument(source, tensors);
+        }
         named.clear();
         named.extend(piece(&self.named, &task.named).iter().map(|&(producer, flags)| {
             let task = ids[producer as usize];

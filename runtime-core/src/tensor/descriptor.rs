@@ -73,6 +73,7 @@ impl Tensor {
     /// # Errors
     ///
     /// Those of [`Tensor::external`].
+    #[inline]
     pub fn output(
         address: u64,
         buffer: BufferId,
@@ -111,21 +112,28 @@ impl Tensor {
         usize::from(data_type) < DataType::ALL.len() && usize::from(dimensions) <= MAX_DIMENSIONS
     }
 
+    #[inline]
     fn checked(self) -> Result<Tensor, TensorError> {
+        match self.mistake() {
+            None => Ok(self),
+            Some(mistake) => Err(mistake),
+        }
+    }
+
+    /// What is wrong with a tensor that was put together.
+    #[inline]
+    fn mistake(&self) -> Option<TensorError> {
         let data_type = self.layout.data_type();
         let bytes = data_type.bytes();
         if self.buffer_bytes > MAX_BUFFER_BYTES || self.address.checked_add(self.buffer_bytes).is_none() {
-            return Err(TensorError::BufferTooLarge { address: self.address, bytes: self.buffer_bytes });
+            return Some(TensorError::BufferTooLarge { address: self.address, bytes: self.buffer_bytes });
         }
         if !self.address.is_multiple_of(bytes) {
-            return Err(TensorError::Misaligned { address: self.address, bytes, data_type });
+            return Some(TensorError::Misaligned { address: self.address, bytes, data_type });
         }
         let capacity = self.buffer_bytes / bytes;
         let end = self.start.saturating_add(self.layout.extent());
-        if end > capacity {
-            return Err(TensorError::PastBuffer { start: self.start, end, capacity, data_type });
-        }
-        Ok(self)
+        (end > capacity).then(|| TensorError::PastBuffer { start: self.start, end, capacity, data_type })
     }
 
     /// The same buffer seen through another layout, beginning with element `start` of the layout's own element type. Buffer, owner and scope stay.
@@ -133,11 +141,13 @@ impl Tensor {
     /// # Errors
     ///
     /// The layout reaches past the buffer, or the buffer's address is no multiple of the element size.
+    #[inline]
     pub fn with_layout(&self, start: u64, layout: TensorLayout) -> Result<Tensor, TensorError> {
         self.seen_as(start, layout).checked()
     }
 
     /// The same buffer seen through `layout`, beginning with element `start`. The caller has checked that it lies within.
+    #[inline]
     pub(super) fn seen_as(&self, start: u64, layout: TensorLayout) -> Tensor {
         Tensor { start, layout, layout_hash: layout.hash(), ..*self }
     }
