@@ -35,7 +35,7 @@ impl EdgeSet {
     }
 
     /// Adds an edge, or its flags to the one that is there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&mut self, producer: SlotIndex, flags: EdgeFlags) {
         self.meanings = self.meanings.union(flags);
         if self.edges.len() <= LINEAR {

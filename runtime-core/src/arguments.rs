@@ -21,7 +21,7 @@ pub union ArgumentUnit {
 
 impl ArgumentUnit {
     /// Makes the unit an argument, in place. False for one that is yet to be allocated: nothing is written.
-    #[inline]
+    #[inline(always)]
     pub fn set_argument(&mut self, argument: &Argument<'_>) -> bool {
         let Some(tensor) = argument.existing() else { return false };
         // SAFETY: the unit may be written, a tensor is one of the things that it may be, and the number is that of a tag.
@@ -161,7 +161,7 @@ impl ArgumentArena {
     ///
     /// # Safety
     /// Only the orchestrator, only units that belong to a task not yet published, and not twice at a time.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::mut_from_ref, reason = "which units are whose is the orchestrator's to know, by contract")]
     pub unsafe fn span(&self, first: u32, count: usize) -> &mut [ArgumentUnit] {
         let begin = first as usize;

@@ -27,7 +27,7 @@ impl Buckets {
     }
 
     /// The bucket of a hash.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(&self, hash: u64) -> usize {
         let hash = hash as usize;
         let bucket = hash & (self.round - 1);

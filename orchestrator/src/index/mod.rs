@@ -136,7 +136,7 @@ impl Index {
     /// # Panics
     ///
     /// [`Index::needs`] exceeds [`Index::free`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit(&mut self, slot: SlotIndex) {
         each!(&mut self.inference, inference => inference.commit(slot));
     }
@@ -160,7 +160,7 @@ impl Index {
 
     /// Forgets a task whose slot is taken back. What a failed one was the last to write stays marked with its cause until it is
     /// overwritten.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn retire(&mut self, slot: SlotIndex, failed: Option<u64>) {
         each!(&mut self.inference, inference => inference.retire(slot, failed));
     }

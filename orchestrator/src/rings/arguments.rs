@@ -113,7 +113,7 @@ impl Arguments {
 
     /// Takes `units` units for the task with number `sequence`. A task that has units already takes more under the number behind its own: the segment that
     /// it leaves is in use until then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, units: u32, sequence: u64) -> u32 {
         if units > ROW {
             return self.take_long(units, sequence);
@@ -129,7 +129,7 @@ impl Arguments {
     }
 
     /// Where the units of the task behind the next one will be, if neither has more than a row and no other segment is begun for them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn row_ahead(&self) -> u32 {
         self.row_of(self.rows_taken + 1)
     }

@@ -266,7 +266,7 @@ impl Ring {
     }
 
     /// Takes the next slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_slot(&mut self) -> (u64, SlotIndex) {
         debug_assert!(self.has_slot());
         let sequence = self.head;
@@ -289,13 +289,13 @@ impl Ring {
     }
 
     /// Where a run of `count` edges would go.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn place_edges(&self, count: u32) -> Option<u64> {
         self.edges.place(u64::from(count))
     }
 
     /// Takes the run; returns its first edge in the table of all rings.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_edges(&mut self, start: u64, count: u32) -> u32 {
         self.edges.take(start, u64::from(count));
         (self.place.first_edge + start) as u32
@@ -303,19 +303,19 @@ impl Ring {
 
     /// Takes units for the task that comes next. More for a task that was made already go, with the segment before them, when the next one comes to be the
     /// oldest.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_arguments(&mut self, units: u32) -> u32 {
         self.arguments.take(units, self.head)
     }
 
     /// Where the task behind the next one is likely to go.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn upcoming_slot(&self) -> SlotIndex {
         self.slots.upcoming(self.head + 1)
     }
 
     /// Where the arguments of the task behind the next one are likely to go.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn upcoming_arguments(&self) -> u32 {
         self.arguments.row_ahead()
     }

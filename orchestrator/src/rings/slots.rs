@@ -33,7 +33,7 @@ impl Chunk {
     }
 
     /// The slot of a task of these.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot_of(self, sequence: u64) -> SlotIndex {
         let number = sequence as u32;
         let within = number & !self.group | number.wrapping_mul(self.step) & self.group;
@@ -80,7 +80,7 @@ impl Slots {
     }
 
     /// The slot of a live task, or of the next one behind [`Slots::enter`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot_of(&self, sequence: u64) -> SlotIndex {
         self.chunk_of(sequence).slot_of(sequence)
     }
@@ -93,7 +93,7 @@ impl Slots {
     }
 
     /// The slot of the next task. To be called once for each sequence number in order, when the window has room for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&mut self, head: u64) -> SlotIndex {
         if head as u32 & self.chunk_mask == 0 {
             self.enter_group(head >> self.chunk_bits);
@@ -102,7 +102,7 @@ impl Slots {
     }
 
     /// The slot that [`Slots::enter`] is going to name, unless another chunk is entered for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn upcoming(&self, head: u64) -> SlotIndex {
         self.newest.slot_of(head)
     }

@@ -39,7 +39,7 @@ impl Span {
     }
 
     /// Where a piece of `size` would go, if there is room for it now.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn place(&self, size: u64) -> Option<u64> {
         debug_assert_ne!(size, 0, "an empty piece has no place");
         if size <= self.limit - self.top { Some(self.top) } else { self.place_at_beginning(size) }
@@ -51,7 +51,7 @@ impl Span {
     }
 
     /// Takes the piece that [`Span::place`] has found.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, start: u64, size: u64) {
         debug_assert_eq!(self.place(size), Some(start));
         if start < self.top {

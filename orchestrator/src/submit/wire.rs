@@ -57,7 +57,7 @@ impl Orchestrator {
         if plan.overwrites {
             self.note_overwritten(task, plan);
         }
-        self.publish(made);
+        self.publish_other(made);
         let kind = || if plan.parts.0 == 0 { TaskKind::Dummy } else { TaskKind::Kernel };
         self.log_task(made.id, ordinal, kind);
         made.id
@@ -99,7 +99,7 @@ impl Orchestrator {
         let ordinal = self.ordinal;
         self.ordinal += 1;
         self.joins += 1;
-        self.publish(made);
+        self.publish_other(made);
         self.log_task(made.id, ordinal, || TaskKind::Join);
     }
 
@@ -214,7 +214,7 @@ impl Orchestrator {
     }
 
     /// Links the task to its producers, enters it into the index, and lets it go.
-    #[inline]
+    #[inline(always)]
     pub(super) fn publish(&mut self, Made { slot, first_edge, .. }: Made) {
         // Before the links: the processor does not get past one of their read-modify-writes, and this way it has the whole submit to overlap.
         self.index.commit(slot);
@@ -238,8 +238,14 @@ impl Orchestrator {
         }
     }
 
+    /// [`Orchestrator::publish`] for tasks that did not go the straight way.
+    #[inline(never)]
+    fn publish_other(&mut self, made: Made) {
+        self.publish(made);
+    }
+
     /// Puts the edges onto their producers' lists. Returns how many producers will arrive.
-    #[inline]
+    #[inline(always)]
     fn link(&self, consumer: SlotIndex, place: &Slot, first_edge: u32) -> u32 {
         let (found, slots) = (self.edge_set.as_slice(), self.graph.slots.as_slice());
         let edges = self.graph.edges.run(EdgeIndex(first_edge), found.len());
@@ -346,8 +352,11 @@ pub(super) fn write_span<'a, I: Iterator<Item = &'a Tensor>>(
 ) {
     // SAFETY: the units belong to the task that is being made.
     let units = unsafe { arena.span(first_unit, tensors.len()) };
-    if !units.iter_mut().zip(tensors).all(|(unit, argument)| unit.set_argument(argument)) {
-        write_with_outputs(units, tensors, outputs());
+    for (unit, argument) in units.iter_mut().zip(tensors) {
+        if !unit.set_argument(argument) {
+            write_with_outputs(units, tensors, outputs());
+            break;
+        }
     }
     if !scalars.is_empty() {
         write_scalars(arena, first_unit + tensors.len() as u32, scalars);

@@ -12,7 +12,7 @@ use prewire_runtime_core::id::SlotIndex;
 const CROWD: u32 = 32;
 
 impl Sequential {
-    #[inline]
+    #[inline(always)]
     pub(in crate::index) fn commit(&mut self, slot: SlotIndex) {
         debug_assert!(!self.stale || self.probes.is_empty(), "a slot or a buffer went between look-up and entry");
         let (mut changes, mut taken) = (false, self.touches.begin(slot));
@@ -44,8 +44,18 @@ impl Sequential {
     }
 
     /// The entry of a probed region, made if there is none, and whether the region covers others.
-    #[inline(never)]
+    #[inline(always)]
     fn enter(&mut self, place: usize) -> (u32, bool) {
+        let probe = &self.probes[place];
+        if probe.at_corner && self.store.roots[probe.root].version == probe.version {
+            return (self.store.insert_at_corner(probe.wanted()), false);
+        }
+        self.enter_elsewhere(place)
+    }
+
+    /// The same for a region that is not an empty cell, or may not be one any more.
+    #[inline(never)]
+    fn enter_elsewhere(&mut self, place: usize) -> (u32, bool) {
         let &Probe { root, version, covers, at_corner, .. } = &self.probes[place];
         if root == NONE {
             let (buffer, base) = self.rootless[version as usize];

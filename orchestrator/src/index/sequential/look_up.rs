@@ -57,7 +57,7 @@ impl Sequential {
     }
 
     /// As [`Sequential::probe`], for the first of some arguments, as far as their kinds are known and their regions are found without a search.
-    #[inline]
+    #[inline(always)]
     pub(in crate::index) fn probe_known(
         &mut self,
         arguments: &[Argument<'_>],

@@ -8,7 +8,7 @@ use crate::index::touches::Touch;
 use prewire_runtime_core::id::{BufferId, SlotIndex};
 
 impl Sequential {
-    #[inline]
+    #[inline(always)]
     pub(in crate::index) fn retire(&mut self, slot: SlotIndex, failed: Option<u64>) {
         self.stale = true;
         let (row, more) = self.touches.row_of(slot);
@@ -54,7 +54,7 @@ impl Sequential {
         if previous == NONE {
             listed.readers = next;
             if listed.is_idle() {
-                self.store.remove(entry);
+                self.remove(entry);
             }
         } else {
             self.touches.set_next(previous, next);
@@ -73,8 +73,13 @@ impl Sequential {
             self.marks += 1;
         }
         if listed.is_idle() {
-            self.store.remove(entry);
+            self.remove(entry);
         }
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, entry: u32) {
+        self.store.remove(entry);
     }
 
     pub(in crate::index) fn drop_buffer(&mut self, buffer: BufferId) {

@@ -82,9 +82,8 @@ impl Store {
     }
 
     /// Lists a region that is not listed yet; `at_corner` as [`Sight`] had it, with the root unchanged since.
-    #[inline(always)]
+    #[inline]
     pub(super) fn insert(&mut self, wanted: Wanted, at_corner: bool) -> u32 {
-        self.roots.change(wanted.root);
         if at_corner { self.insert_at_corner(wanted) } else { self.insert_elsewhere(wanted) }
     }
 
@@ -107,6 +106,7 @@ impl Store {
 
     #[inline(never)]
     fn insert_elsewhere(&mut self, wanted: Wanted) -> u32 {
+        self.roots.change(wanted.root);
         let Wanted { root, start, geometry, .. } = wanted;
         self.geometries.hold(geometry);
         let entry = self.take_entry();
@@ -121,8 +121,9 @@ impl Store {
 
     /// Lists a region that fills an empty cell of a simple root's grid. The root stays simple.
     #[inline(always)]
-    fn insert_at_corner(&mut self, wanted: Wanted) -> u32 {
+    pub(super) fn insert_at_corner(&mut self, wanted: Wanted) -> u32 {
         let Wanted { root, start, geometry, .. } = wanted;
+        self.roots.change(root);
         let entry = self.take_entry();
         let grid_index = self.roots[root].simple;
         let bucket = self.bucket(grid_index, start);
@@ -185,7 +186,7 @@ impl Store {
     }
 
     /// Forgets a region.
-    #[inline(never)]
+    #[inline]
     pub(super) fn remove(&mut self, entry: u32) {
         let &Entry { root, grid: index, geometry, corner, bucket_next, previous, next, .. } = &self.entries[entry];
         if index == NONE || self.roots[root].simple != index || self.grids[index].entries == 1 {
@@ -239,7 +240,7 @@ impl Store {
         };
     }
 
-    #[inline]
+    #[inline(always)]
     fn bucket(&self, grid: u32, corner: u64) -> usize {
         self.bucket_of_run(grid, self.grids[grid].run_bits, corner)
     }
