@@ -133,7 +133,7 @@ impl Tensor {
         }
         let capacity = self.buffer_bytes / bytes;
         let end = self.start.saturating_add(self.layout.extent());
-        (end > capacity).then(|| TensorError::PastBuffer { start: self.start, end, capacity, data_type })
+        (end > capacity).then_some(TensorError::PastBuffer { start: self.start, end, capacity, data_type })
     }
 
     /// The same buffer seen through another layout, beginning with element `start` of the layout's own element type. Buffer, owner and scope stay.
