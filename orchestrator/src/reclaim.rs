@@ -1,11 +1,11 @@
 //! Taking back what finished tasks had, in the order of submission.
 
 use crate::Orchestrator;
-use crate::rings::{Chunk, EdgeRuns};
+use crate::rings::EdgeRuns;
 use prewire_runtime_core::id::{BufferId, RING_COUNT, RingIndex, TaskId};
-use prewire_runtime_core::slot::NO_CAUSE;
+use prewire_runtime_core::slot::{NO_CAUSE, Ordinal};
 use prewire_runtime_core::sync::prefetch_for_write;
-use std::ops::Range;
+use std::collections::BTreeMap;
 
 /// Tasks taken back with each submit, at most: more than one, so that a backlog shrinks.
 const WITH_EACH_SUBMIT: u64 = 4;
@@ -70,11 +70,12 @@ impl Orchestrator {
     fn reclaim_row(&mut self, number: usize, most: u64) -> (u64, bool) {
         let ring = &mut self.rings.0[number];
         let (chunk, count) = ring.oldest_of_chunk(most);
-        let (tail, head) = (ring.tail(), ring.head());
+        let (tail, head, first_of_run) = (ring.tail(), ring.head(), ring.first_of_run());
         let slots = self.graph.slots.as_slice();
-        let (mut taken, mut edges, mut causes) = (0, EdgeRuns::default(), NO_CAUSE);
+        let (mut taken, mut edges) = (0, EdgeRuns::default());
         for sequence in tail..tail + count {
-            let place = &slots[chunk.slot_of(sequence).index()];
+            let slot = chunk.slot_of(sequence);
+            let place = &slots[slot.index()];
             let any_later = || (sequence..head).any(|later| slots[ring.slot_of(later).index()].is_free());
             let is_free = place.is_free() || cfg!(prewire_mutation = "reclaimed_past_the_oldest") && any_later();
             if !is_free {
@@ -83,43 +84,28 @@ impl Orchestrator {
             // SAFETY: the slot is not reclaimed, and only this thread does that.
             let body = unsafe { place.body() };
             edges.add(body.edges, body.edge_count);
-            causes &= place.cause();
             taken += 1;
+            let cause = place.cause();
+            if cause == NO_CAUSE {
+                self.index.retire(slot, None);
+            } else {
+                // What of an earlier run failed is known nowhere any more.
+                if sequence >= first_of_run && !cfg!(prewire_mutation = "failed_ids_forgotten") {
+                    note_failure(&mut self.failed, TaskId::new(RingIndex(number as u8), sequence), cause);
+                }
+                self.index.retire_failed(slot, cause);
+            }
         }
         if taken == WITH_EACH_SUBMIT {
+            // There are probably more, whose lines are with whoever ran them.
             for sequence in tail + taken..(tail + 2 * taken).min(head) {
                 prefetch_for_write(&raw const slots[chunk.slot_of(sequence).index()]);
             }
         }
         if taken != 0 {
             ring.leave_oldest(taken, edges);
-            let row = tail..tail + taken;
-            if causes == NO_CAUSE {
-                row.for_each(|sequence| self.index.retire(chunk.slot_of(sequence), None));
-            } else {
-                self.retire_failed(row, chunk, number);
-            }
         }
         (taken, taken < count || count == 0)
-    }
-
-    /// Takes tasks of a ring out of the index. At least one of them failed.
-    #[cold]
-    fn retire_failed(&mut self, row: Range<u64>, chunk: Chunk, number: usize) {
-        let first_of_run = self.rings.0[number].first_of_run();
-        for sequence in row {
-            let slot = chunk.slot_of(sequence);
-            let place = self.graph.slots.get(slot);
-            let failed = Some(place.cause()).filter(|&cause| cause != NO_CAUSE);
-            // What of an earlier run failed is known nowhere any more.
-            if let Some(cause) = failed
-                && sequence >= first_of_run
-                && !cfg!(prewire_mutation = "failed_ids_forgotten")
-            {
-                self.failed.insert(TaskId::new(RingIndex(number as u8), sequence), cause);
-            }
-            self.index.retire(slot, failed);
-        }
     }
 
     /// Drops the holds of a ring's oldest task if they are those of a run that was ended.
@@ -167,4 +153,9 @@ impl Orchestrator {
             }
         }
     }
+}
+
+#[cold]
+fn note_failure(failed: &mut BTreeMap<TaskId, Ordinal>, id: TaskId, cause: Ordinal) {
+    failed.insert(id, cause);
 }

@@ -124,11 +124,22 @@ impl Index {
         Room { entries: capacity.entries - in_use.entries, touches: capacity.touches - in_use.touches }
     }
 
+    /// No less than [`Index::needs`].
+    #[inline(always)]
+    fn needs_at_most(&self) -> Room {
+        match &self.inference {
+            Inference::Sequential(inference) => inference.needs_at_most(),
+            Inference::ReadAfterWrite(inference) => inference.needs(),
+        }
+    }
+
     /// Whether there is room for what was probed.
     #[inline(always)]
     pub(crate) fn has_room(&self) -> bool {
-        let (needs, free) = (self.needs(), self.free());
-        needs.entries <= free.entries && needs.touches <= free.touches
+        let free = self.free();
+        let needs = |needs: Room| needs.entries <= free.entries && needs.touches <= free.touches;
+        // What is certainly enough takes no look at each argument.
+        needs(self.needs_at_most()) || needs(self.needs())
     }
 
     /// Enters the task under the arguments probed since [`Index::begin`]. No slot may have been retired in between.
@@ -163,6 +174,12 @@ impl Index {
     #[inline(always)]
     pub(crate) fn retire(&mut self, slot: SlotIndex, failed: Option<u64>) {
         each!(&mut self.inference, inference => inference.retire(slot, failed));
+    }
+
+    /// [`Index::retire`] for a task that failed.
+    #[cold]
+    pub(crate) fn retire_failed(&mut self, slot: SlotIndex, cause: u64) {
+        self.retire(slot, Some(cause));
     }
 
     /// Forgets the failures in a buffer whose bytes are gone.

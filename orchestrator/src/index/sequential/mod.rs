@@ -90,6 +90,11 @@ impl Sequential {
         self.store.geometries.begin();
     }
 
+    #[inline(always)]
+    pub(super) fn needs_at_most(&self) -> Room {
+        Room { entries: self.probes.len(), touches: self.probes.len() }
+    }
+
     pub(super) fn needs(&self) -> Room {
         let entries = self.probes.iter().filter(|probe| probe.entry == NONE).count();
         Room { entries, touches: self.probes.len() }
