@@ -1,8 +1,7 @@
 //! Phase 2: the task takes its place as reader and writer.
 
-use super::{Crowd, Probe, Sequential};
+use super::{Crowd, Marks, Probe, Sequential};
 use crate::index::entry::NOT_FAILED;
-use crate::index::hazards::Access;
 use crate::index::pool::NONE;
 use crate::index::store::Sight;
 use crate::index::touches::{Taken, Touch};
@@ -17,17 +16,17 @@ impl Sequential {
         debug_assert!(!self.stale || self.probes.is_empty(), "a slot or a buffer went between look-up and entry");
         let (mut changes, mut taken) = (false, self.touches.begin(slot));
         for place in 0..self.probes.len() {
-            let &Probe { root, version, entry, access, covers, joins, .. } = &self.probes[place];
+            let &Probe { root, version, entry, marks, .. } = &self.probes[place];
             // An earlier argument of the same task may have changed what the buffer's root holds.
             let found = entry != NONE && (!changes || self.store.roots[root].version == version);
             let (entry, covers) = if found {
-                (entry, covers)
+                (entry, marks.has(Marks::COVERS))
             } else {
                 changes = true;
                 self.enter(place)
             };
-            if access == Access::Read {
-                if joins {
+            if !marks.has(Marks::WRITES) {
+                if marks.has(Marks::JOINS) {
                     self.detach_readers(entry);
                 }
                 self.read(&mut taken, slot.0, entry);
@@ -47,7 +46,7 @@ impl Sequential {
     #[inline(always)]
     fn enter(&mut self, place: usize) -> (u32, bool) {
         let probe = &self.probes[place];
-        if probe.at_corner && self.store.roots[probe.root].version == probe.version {
+        if probe.marks.has(Marks::AT_CORNER) && self.store.roots[probe.root].version == probe.version {
             return (self.store.insert_at_corner(probe.wanted()), false);
         }
         self.enter_elsewhere(place)
@@ -56,7 +55,7 @@ impl Sequential {
     /// The same for a region that is not an empty cell, or may not be one any more.
     #[inline(never)]
     fn enter_elsewhere(&mut self, place: usize) -> (u32, bool) {
-        let &Probe { root, version, covers, at_corner, .. } = &self.probes[place];
+        let &Probe { root, version, marks, .. } = &self.probes[place];
         if root == NONE {
             let (buffer, base) = self.rootless[version as usize];
             // Nothing has been entered before the first argument, so that it has none now either.
@@ -67,7 +66,8 @@ impl Sequential {
             }
             self.probes[place].root = known;
         } else if self.store.roots[root].version == version {
-            return (self.store.insert(self.probes[place].wanted(), at_corner), covers);
+            let entry = self.store.insert(self.probes[place].wanted(), marks.has(Marks::AT_CORNER));
+            return (entry, marks.has(Marks::COVERS));
         }
         let wanted = self.probes[place].wanted();
         self.near.clear();

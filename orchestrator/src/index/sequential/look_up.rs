@@ -1,6 +1,6 @@
 //! Phase 1: what must come first.
 
-use super::{Crowd, Probe, Sequential};
+use super::{Crowd, Marks, Probe, Sequential};
 use crate::index::entry::{Entry, NOT_FAILED};
 use crate::index::hazards::{Access, Findings, Found, Hazard};
 use crate::index::pool::NONE;
@@ -24,17 +24,7 @@ impl Sequential {
         }
         let start = tensor.key_start();
         let root = self.store.roots.find(tensor.buffer());
-        let mut probe = Probe {
-            start,
-            geometry,
-            root,
-            version: 0,
-            entry: NONE,
-            access,
-            covers: false,
-            at_corner: false,
-            joins: false,
-        };
+        let mut probe = Probe { start, geometry, root, version: 0, entry: NONE, marks: Marks::of(access, false) };
         if root == NONE {
             let base = if tensor.buffer().is_external() { tensor.address() } else { 0 };
             probe.version = self.rootless.len() as u32;
@@ -43,13 +33,13 @@ impl Sequential {
             probe.version = self.store.roots[root].version;
             self.near.clear();
             let sight = self.store.look(probe.wanted(), &mut self.near);
-            (probe.entry, probe.at_corner) = (sight.exact, sight.at_corner);
+            (probe.entry, probe.marks) = (sight.exact, Marks::of(access, sight.at_corner));
             if probe.entry != NONE {
                 self.report(probe.entry, true, access, argument, findings);
             }
             for place in 0..self.near.len() {
                 let near = self.near[place];
-                probe.covers |= near.covered;
+                probe.marks.0 |= if near.covered { Marks::COVERS } else { 0 };
                 self.report(near.entry, near.covered, access, argument, findings);
             }
         }
@@ -105,7 +95,7 @@ impl Sequential {
         if entry != NONE {
             self.report(entry, true, access, argument, findings);
         }
-        let probe = Probe { start, geometry, root, version, entry, access, covers: false, at_corner, joins: false };
+        let probe = Probe { start, geometry, root, version, entry, marks: Marks::of(access, at_corner) };
         self.note(probe);
         true
     }
@@ -171,10 +161,7 @@ impl Sequential {
             root: listed.root,
             version: root.version,
             entry: crowd.entry,
-            access: Access::Read,
-            covers: false,
-            at_corner: false,
-            joins: true,
+            marks: Marks(Marks::JOINS),
         };
         self.report_readers(listed, 0, findings);
         self.probes.push(probe);

@@ -33,19 +33,40 @@ struct Probe {
     version: u32,
     /// The entry of exactly this region.
     entry: u32,
-    access: Access,
-    /// Whether the region covers entries of others.
-    covers: bool,
+    marks: Marks,
+}
+
+/// What else there is to say of a probe, in one word, which is stored at once.
+#[derive(Clone, Copy, Debug)]
+struct Marks(u32);
+
+impl Marks {
+    /// The task writes the region.
+    const WRITES: u32 = 1;
+    /// The region covers entries of others.
+    const COVERS: u32 = 2;
     /// The region fills an empty cell, as the store saw it.
-    at_corner: bool,
-    /// Whether the readers of the entry are to be replaced by this one.
-    joins: bool,
+    const AT_CORNER: u32 = 4;
+    /// The readers of the entry are to be replaced by this one.
+    const JOINS: u32 = 8;
+
+    /// Those of an access to a region.
+    #[inline(always)]
+    fn of(access: Access, at_corner: bool) -> Marks {
+        let writes = if access == Access::Read { 0 } else { Self::WRITES };
+        Marks(writes | if at_corner { Self::AT_CORNER } else { 0 })
+    }
+
+    #[inline(always)]
+    fn has(self, mark: u32) -> bool {
+        self.0 & mark != 0
+    }
 }
 
 impl Probe {
-    #[inline]
+    #[inline(always)]
     fn wanted(&self) -> Wanted {
-        let writes = self.access != Access::Read;
+        let writes = self.marks.has(Marks::WRITES);
         Wanted { root: self.root, start: self.start, geometry: self.geometry, writes }
     }
 }
