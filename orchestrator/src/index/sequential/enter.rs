@@ -14,16 +14,19 @@ impl Sequential {
     #[inline(always)]
     pub(in crate::index) fn commit(&mut self, slot: SlotIndex) {
         debug_assert!(!self.stale || self.probes.is_empty(), "a slot or a buffer went between look-up and entry");
-        let (mut changes, mut taken) = (false, self.touches.begin(slot));
+        // Whether more happened so far than that regions came to empty cells: these disturb nobody but who wants the same cell.
+        let mut changes = false;
+        let mut taken = self.touches.begin(slot);
         for place in 0..self.probes.len() {
             let &Probe { root, version, entry, marks, .. } = &self.probes[place];
             // An earlier argument of the same task may have changed what the buffer's root holds.
-            let found = entry != NONE && (!changes || self.store.roots[root].version == version);
-            let (entry, covers) = if found {
+            let (entry, covers) = if entry != NONE && (!changes || self.store.roots[root].version == version) {
                 (entry, marks.has(Marks::COVERS))
+            } else if marks.has(Marks::AT_CORNER) && self.is_cell_empty(place, changes) {
+                (self.store.insert_at_corner(self.probes[place].wanted()), false)
             } else {
                 changes = true;
-                self.enter(place)
+                self.enter_elsewhere(place)
             };
             if !marks.has(Marks::WRITES) {
                 if marks.has(Marks::JOINS) {
@@ -42,17 +45,15 @@ impl Sequential {
         self.probes.clear();
     }
 
-    /// The entry of a probed region, made if there is none, and whether the region covers others.
+    /// Whether the cell of a probed region, which was empty then, is certainly so still.
     #[inline(always)]
-    fn enter(&mut self, place: usize) -> (u32, bool) {
-        let probe = &self.probes[place];
-        if probe.marks.has(Marks::AT_CORNER) && self.store.roots[probe.root].version == probe.version {
-            return (self.store.insert_at_corner(probe.wanted()), false);
-        }
-        self.enter_elsewhere(place)
+    fn is_cell_empty(&self, place: usize, changes: bool) -> bool {
+        let (earlier, probe) = (&self.probes[..place], &self.probes[place]);
+        let takes_cell = |other: &Probe| other.entry == NONE && other.start == probe.start && other.root == probe.root;
+        self.store.roots[probe.root].version == probe.version || !changes && !earlier.iter().any(takes_cell)
     }
 
-    /// The same for a region that is not an empty cell, or may not be one any more.
+    /// The entry of a probed region, made if there is none, and whether the region covers others.
     #[inline(never)]
     fn enter_elsewhere(&mut self, place: usize) -> (u32, bool) {
         let &Probe { root, version, marks, .. } = &self.probes[place];

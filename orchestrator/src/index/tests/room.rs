@@ -45,6 +45,33 @@ fn what_is_needed_is_enough() {
     assert_eq!(index.capacity(), Room { entries: 4, touches: 6 });
 }
 
+/// A task that names new tiles several times, its neighbours in between, makes one region of each, in whatever order.
+#[test]
+fn a_new_tile_that_is_named_twice_is_one_region() {
+    let tiles: Vec<Tensor> =
+        (0..8).map(|tile| buffer(0).view(&[8, 64], &[8 * tile, 0]).expect("it is within")).collect();
+    let orders: [&[usize]; 5] = [&[2, 2], &[2, 3, 2], &[3, 2, 2, 3], &[0, 2, 1, 2], &[2, 4, 3, 2, 4]];
+    for order in orders {
+        for last in [Access::Read, Access::Overwrite, Access::Update] {
+            let mut index = index(Hazards::All);
+            // Two tiles are known, so that the others are cells of a grid.
+            submit(&mut index, 0, &[(&tiles[0], Access::Overwrite)]);
+            submit(&mut index, 1, &[(&tiles[1], Access::Overwrite)]);
+            let mut arguments: Vec<(&Tensor, Access)> =
+                order.iter().map(|&tile| (&tiles[tile], Access::Read)).collect();
+            arguments.last_mut().expect("there are some").1 = last;
+            let known = order.iter().filter(|&&tile| tile < 2).count();
+            assert_eq!(submit(&mut index, 2, &arguments).producers().len(), known);
+            let named: std::collections::BTreeSet<usize> = order.iter().copied().chain([0, 1]).collect();
+            assert_eq!(index.in_use().entries, named.len(), "{order:?}, {last:?}");
+            for &tile in named.iter().filter(|&&tile| tile >= 2) {
+                let after = submit(&mut index, 10 + tile as u32, &[(&tiles[tile], Access::Update)]);
+                assert_eq!(after.producers(), [2], "{order:?}, {last:?}");
+            }
+        }
+    }
+}
+
 /// The index is as large as the live tasks: twenty thousand tasks on ever new buffers, tiles and geometries pass through one of 64 entries.
 #[test]
 fn the_index_is_as_large_as_the_live_tasks() {
