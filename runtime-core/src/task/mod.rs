@@ -9,11 +9,14 @@ use std::time::Duration;
 mod argument;
 mod limits;
 mod member;
+mod special;
 mod work;
 
 pub use argument::{Argument, NewTensor, Scalar};
 pub use limits::ArgumentLimits;
 pub use member::Member;
+pub use special::Mistake;
+use special::Special;
 use work::Work;
 
 /// Tensor arguments a task of a chip may have.
@@ -87,46 +90,7 @@ pub struct Task<'a> {
     pub(crate) scalars: &'a [Scalar],
     pub(crate) dependencies: &'a [Dependency],
     /// What was said about the task beyond that.
-    pub(crate) special: Option<Special<'a>>,
-}
-
-/// What few tasks have.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Special<'a> {
-    blocks: i64,
-    gang: bool,
-    communicates: bool,
-    members: Option<&'a [Member<'a>]>,
-    placement: Placement<'a>,
-    predicate: Option<Predicate<'a>>,
-    budget: Option<Duration>,
-    issue: u64,
-    mistake: Option<Mistake>,
-    /// How many tensors and scalars had been given when the mistake was made.
-    given: [usize; 2],
-}
-
-impl Special<'_> {
-    const NOTHING: Self = Special {
-        blocks: 1,
-        gang: false,
-        communicates: false,
-        members: None,
-        placement: Placement::Any,
-        predicate: None,
-        budget: None,
-        issue: 0,
-        mistake: None,
-        given: [0; 2],
-    };
-}
-
-/// The first mistake made while a task was built; the orchestrator turns it into a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Mistake {
-    Blocks(i64),
-    ZeroBudget,
+    special: Option<Special<'a>>,
 }
 
 impl<'a> Task<'a> {

@@ -156,27 +156,22 @@ impl World {
     /// Prepares a task whose producers are linked but which is not published: it stays unready until [`World::publish`].
     pub(crate) fn prepare(&mut self, new: New, producers: &[Edge]) -> (SlotIndex, u32) {
         let slot = self.free_slot();
-        let edges = self.next_edge as usize % self.graph.edges.len();
+        let (edges, edge_count) = (self.next_edge as usize % self.graph.edges.len(), producers.len() as u32);
         let edges = if edges + producers.len() > self.graph.edges.len() { 0 } else { edges } as u32;
-        self.next_edge = edges + producers.len() as u32;
-        let ordinal = self.next_ordinal;
+        self.next_edge = edges + edge_count;
+        let (ordinal, mut flags) = (self.next_ordinal, new.flags);
         self.next_ordinal += 1;
         self.submitted += 1;
-        let mut flags = new.flags;
         if producers.iter().any(|(_, edge)| edge.contains(EdgeFlags::RETAIN)) {
             flags = flags.with(TaskFlags::RETAINS);
         }
         let body = TaskBody {
             id: TaskId::new(RingIndex(0), ordinal),
             kernels: [KernelId(new.kernel); 3],
-            parts: new.parts,
             flags,
-            blocks: new.blocks,
-            arguments: 0,
             edges,
-            edge_count: producers.len() as u32,
-            tensors: 0,
-            scalars: 0,
+            edge_count,
+            ..crate::ready::body(new.parts, new.blocks)
         };
         let task = self.graph.slots.get(slot);
         // SAFETY: the slot is free, and this is the only thread that submits.
