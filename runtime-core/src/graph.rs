@@ -184,7 +184,7 @@ impl Graph {
     ///
     /// # Safety
     /// The caller's subtraction made the task ready, so nobody else routes it.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn route(&self, slot: SlotIndex) {
         let task = self.slots.get(slot);
         // SAFETY: the task is ready and not yet retired; nobody reclaims it.
@@ -224,7 +224,7 @@ impl Graph {
     }
 
     /// Puts a task into a queue and wakes somebody who may be asleep.
-    #[inline]
+    #[inline(always)]
     pub fn enqueue(&self, queue: Queue, slot: SlotIndex) {
         // The ring has a cell for every slot, so the push can only meet a popper that is slow to empty its cell; when the run is over nobody needs
         // the task any more.

@@ -68,7 +68,7 @@ impl ReadyRing {
     ///
     /// Behind it the caller may look for sleepers without a fence of its own: one stands behind the claim of the place, which is what
     /// [`ReadyRing::is_empty`] sees.
-    #[inline]
+    #[inline(always)]
     pub fn push(&self, slot: SlotIndex, mut give_up: impl FnMut() -> bool) -> Result<(), SlotIndex> {
         let publish =
             if cfg!(prewire_mutation = "ready_publish_relaxed") { Ordering::Relaxed } else { Ordering::Release };
