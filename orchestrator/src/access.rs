@@ -162,7 +162,7 @@ impl Orchestrator {
         // SAFETY: this is the orchestrator's thread; a slot that it has not reclaimed has its task's body.
         let body = *unsafe { place.body() };
         // SAFETY: as above.
-        let ordinal = unsafe { place.extra() }.ordinal;
+        let ordinal = unsafe { self.graph.slots.ordinal(slot) };
         let (first, count) = (body.edges, body.edge_count);
         (first..first + count)
             .filter_map(|edge| {
@@ -173,7 +173,7 @@ impl Orchestrator {
                     return None;
                 }
                 // SAFETY: the slot has a task that has not ended, so it is not reclaimed.
-                let earlier = unsafe { producer.extra() }.ordinal < ordinal;
+                let earlier = unsafe { self.graph.slots.ordinal(edge.producer) } < ordinal;
                 // SAFETY: as above. A producer that was not kept may be gone and its slot a later task's.
                 earlier.then(|| unsafe { producer.body() }.id)
             })

@@ -140,7 +140,7 @@ fn build(graph: &Graph, producers: impl Fn(u32) -> Vec<u32>) -> Vec<SlotIndex> {
             scalars: 0,
         };
         // SAFETY: all tasks of the round before are complete, and this is the only thread.
-        unsafe { slot.prepare(body, number as u64) };
+        unsafe { graph.slots.prepare(SlotIndex(number), body, number as u64) };
         let (mut shares, mut linked) = (from.len() as u32, 0);
         for producer in from {
             let flags = EdgeFlags::WAIT.union(EdgeFlags::DATA);

@@ -190,7 +190,7 @@ impl<P: Platform> Round<'_, P> {
         // SAFETY: the block's share of the task is open, so the task is not released.
         let body = unsafe { slot.body() };
         // SAFETY: as above.
-        let extra = unsafe { slot.extra() };
+        let ordinal = unsafe { self.graph.slots.ordinal(work.slot) };
         let kernel = { body.kernels }[work.part as usize];
         let failure = KernelFailure {
             task: body.id,
@@ -201,8 +201,8 @@ impl<P: Platform> Round<'_, P> {
             code: failure.code,
             text: failure.text,
         };
-        self.graph.run.record_failure(extra.ordinal, failure);
-        slot.blame(extra.ordinal);
+        self.graph.run.record_failure(ordinal, failure);
+        slot.blame(ordinal);
     }
 
     /// A task is over, with all its blocks and conditions, or without any, and nobody has a core for a successor. Its consumers are released.
@@ -252,7 +252,7 @@ impl<P: Platform> Round<'_, P> {
         loop {
             for _ in 0..PIECE {
                 let Some(edge) = consumers.next() else {
-                    self.release(slot, cause);
+                    self.release(index, slot, cause);
                     return kept;
                 };
                 self.release_consumer(edge, cause, freed, &mut kept);
@@ -325,12 +325,12 @@ impl<P: Platform> Round<'_, P> {
 
     /// Gives up everything a completed task holds, itself last.
     #[inline(always)]
-    fn release(&mut self, slot: &Slot, cause: Ordinal) {
+    fn release(&mut self, index: SlotIndex, slot: &Slot, cause: Ordinal) {
         // SAFETY: the task's own hold is dropped only below.
         let body = unsafe { slot.body() };
         if cause != NO_CAUSE {
             // SAFETY: as above.
-            let ordinal = unsafe { slot.extra() }.ordinal;
+            let ordinal = unsafe { self.graph.slots.ordinal(index) };
             self.own.unrun += (cause != ordinal) as u64;
         }
         if body.flags.has(TaskFlags::RETAINS) {

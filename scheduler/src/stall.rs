@@ -27,12 +27,12 @@ impl<P: Platform> SchedulerGroup<P> {
             }
             // SAFETY: the task is held and everything is quiet, so nobody writes its slot.
             let body = unsafe { task.body() };
-            // SAFETY: as above.
-            let extra = unsafe { task.extra() };
             if body.flags.has(TaskFlags::ALLOCATION) || !is_of_run(body.id) {
                 continue;
             }
-            let idle = Idle { ordinal: extra.ordinal, slot, task: body.id };
+            // SAFETY: as above.
+            let ordinal = unsafe { self.graph.slots.ordinal(slot) };
+            let idle = Idle { ordinal, slot, task: body.id };
             if task.waits_left() > 0 {
                 waiting.push(idle);
             } else if task.unclaimed_blocks(body.blocks) > 0 {
@@ -92,7 +92,7 @@ impl<P: Platform> SchedulerGroup<P> {
             // SAFETY: as above.
             let of = unsafe { producer.body() }.id;
             // SAFETY: as above.
-            let earlier = unsafe { producer.extra() }.ordinal < ordinal;
+            let earlier = unsafe { self.graph.slots.ordinal(edge.producer) } < ordinal;
             if earlier && !missing.contains(&of) {
                 missing.push(of);
             }

@@ -80,7 +80,7 @@ impl Orchestrator {
         let id = TaskId::allocation(ring.index(), sequence);
         let body = TaskBody { id, ..body_of(plan, 0) };
         // SAFETY: this is the orchestrator's thread, and the slot's last task is reclaimed.
-        unsafe { self.graph.slots.get(slot).prepare(body, self.ordinal) };
+        unsafe { self.graph.slots.prepare(slot, body, self.ordinal) };
         self.own(id, slot, plan);
         let ordinal = self.ordinal;
         self.ordinal += 1;
@@ -199,7 +199,7 @@ impl Orchestrator {
 
     #[cold]
     fn write_extra(&mut self, task: &Task<'_>, plan: &Plan, slot: SlotIndex) {
-        let mut extra = TaskExtra { budget_ns: plan.budget_ns, core: plan.core, ..TaskExtra::plain(self.ordinal) };
+        let mut extra = TaskExtra { budget_ns: plan.budget_ns, core: plan.core, ..TaskExtra::PLAIN };
         if plan.flags.has(TaskFlags::PREDICATE)
             && let Some(predicate) = task.predicated()
         {
@@ -337,7 +337,7 @@ pub(super) fn take_place(
     let id = TaskId::new(ring.index(), sequence);
     let body = TaskBody { id, arguments: first_unit, edges: first_edge, ..body };
     // SAFETY: this is the orchestrator's thread, and the slot's last task is reclaimed.
-    unsafe { graph.slots.get(slot).prepare(body, ordinal) };
+    unsafe { graph.slots.prepare(slot, body, ordinal) };
     Made { id, slot, first_edge, first_unit }
 }
 

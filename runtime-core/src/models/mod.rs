@@ -61,13 +61,13 @@ pub(crate) fn body(sequence: u64, blocks: u32) -> TaskBody {
 /// Makes a slot a task.
 pub(crate) fn prepare(slot: &Slot, sequence: u64, blocks: u32) {
     // SAFETY: the models prepare a slot before they start their threads, or after they found it free.
-    unsafe { slot.prepare(body(sequence, blocks), sequence) };
+    unsafe { slot.prepare(body(sequence, blocks)) };
 }
 
 /// Makes a slot a task of one block that has so many edges.
 pub(crate) fn prepare_with_edges(slot: &Slot, sequence: u64, edge_count: u32) {
     // SAFETY: as above.
-    unsafe { slot.prepare(TaskBody { edge_count, ..body(sequence, 1) }, sequence) };
+    unsafe { slot.prepare(TaskBody { edge_count, ..body(sequence, 1) }) };
 }
 
 /// Writes an edge that nobody can see yet.

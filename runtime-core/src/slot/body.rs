@@ -1,6 +1,5 @@
 //! What a slot says of its task: the part that fits the hot line, and the cold part that few tasks have.
 
-use super::Ordinal;
 use crate::id::{CoreId, KernelId, TaskId};
 
 /// Where a task's blocks go.
@@ -157,12 +156,10 @@ pub struct TaskBody {
     pub scalars: u16,
 }
 
-/// The cold part: read only where a flag of [`TaskBody`] says that it was written, the ordinal always.
+/// The cold part: read only where a flag of [`TaskBody`] says that it was written.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct TaskExtra {
-    /// The order of submission within the run.
-    pub ordinal: Ordinal,
     /// The watchdog budget of the task, in nanoseconds.
     pub budget_ns: u64,
     /// Where the predicate's operand lies.
@@ -180,17 +177,14 @@ pub struct TaskExtra {
 }
 
 impl TaskExtra {
-    /// An extra part with nothing in it but the order of submission.
-    pub const fn plain(ordinal: Ordinal) -> Self {
-        TaskExtra {
-            ordinal,
-            budget_ns: 0,
-            predicate_address: 0,
-            predicate_target: 0,
-            predicate: Comparison::None,
-            predicate_data_type: 0,
-            core: CoreId(0),
-            next_directed: 0,
-        }
-    }
+    /// An extra part with nothing in it.
+    pub const PLAIN: Self = TaskExtra {
+        budget_ns: 0,
+        predicate_address: 0,
+        predicate_target: 0,
+        predicate: Comparison::None,
+        predicate_data_type: 0,
+        core: CoreId(0),
+        next_directed: 0,
+    };
 }

@@ -75,7 +75,7 @@ impl Slot {
             cause: AtomicU64::new(NO_CAUSE),
             next_block: AtomicU32::new(0),
             body: UnsafeCell::new(body),
-            extra: UnsafeCell::new(TaskExtra::plain(0)),
+            extra: UnsafeCell::new(TaskExtra::PLAIN),
         }
     }
 
@@ -88,7 +88,7 @@ impl Slot {
     /// # Safety
     /// Only the orchestrator, on a slot whose last task was consumed.
     #[inline]
-    pub unsafe fn prepare(&self, body: TaskBody, ordinal: Ordinal) {
+    pub unsafe fn prepare(&self, body: TaskBody) {
         debug_assert_eq!(self.holds.load(Ordering::Relaxed), 0, "a slot was reused while it was held");
         self.consumers.open();
         let dropped = if cfg!(prewire_mutation = "wiring_share_dropped") { body.edge_count.min(1) } else { 0 };
@@ -99,8 +99,6 @@ impl Slot {
         self.next_block.store(0, Ordering::Relaxed);
         // SAFETY: by contract nobody else can see the slot.
         self.body.with_mut(|cell| unsafe { *cell = body });
-        // SAFETY: as above.
-        self.extra.with_mut(|cell| unsafe { (*cell).ordinal = ordinal });
     }
 
     /// Writes the cold part of a task that needs it.
@@ -285,35 +283,71 @@ fn arrival() -> Ordering {
     }
 }
 
+/// The order of submission of the task in a slot.
+#[derive(Debug)]
+struct OrdinalCell(UnsafeCell<Ordinal>);
+
+// SAFETY: as for the slot's body.
+unsafe impl Sync for OrdinalCell {}
+
 /// The slots of all rings, addressed by one number.
 #[derive(Debug)]
-pub struct SlotTable(Box<[Slot]>);
+pub struct SlotTable {
+    slots: Box<[Slot]>,
+    /// Apart from the slots, where it would be alone on a line: each task has one, and it is read where something failed.
+    ordinals: Box<[OrdinalCell]>,
+}
 
 impl SlotTable {
     /// A table of `capacity` slots.
     pub fn new(capacity: usize) -> Self {
-        SlotTable((0..capacity).map(|_| Slot::new()).collect())
+        SlotTable {
+            slots: (0..capacity).map(|_| Slot::new()).collect(),
+            ordinals: (0..capacity).map(|_| OrdinalCell(UnsafeCell::new(0))).collect(),
+        }
+    }
+
+    /// Makes a slot a new task ([`Slot::prepare`]), the one submitted as number `ordinal` of its run.
+    ///
+    /// # Safety
+    /// Only the orchestrator, on a slot whose last task was consumed.
+    #[inline(always)]
+    pub unsafe fn prepare(&self, slot: SlotIndex, body: TaskBody, ordinal: Ordinal) {
+        // SAFETY: by contract nobody else can see the slot, nor what belongs to it.
+        self.ordinals[slot.index()].0.with_mut(|cell| unsafe { *cell = ordinal });
+        // SAFETY: by contract.
+        unsafe { self.slots[slot.index()].prepare(body) };
+    }
+
+    /// The order of submission of a slot's task within its run.
+    ///
+    /// # Safety
+    /// As for [`Slot::body`].
+    #[inline]
+    pub unsafe fn ordinal(&self, slot: SlotIndex) -> Ordinal {
+        // SAFETY: it is written with the body and read-only while the contract holds.
+        self.ordinals[slot.index()].0.with(|cell| unsafe { *cell })
     }
 
     /// The slot with this number.
     #[inline]
     pub fn get(&self, slot: SlotIndex) -> &Slot {
-        &self.0[slot.index()]
+        &self.slots[slot.index()]
     }
 
     /// All slots. For a loop that looks at several behind an acquire each, which the table would be found anew after.
     #[inline]
     pub fn as_slice(&self) -> &[Slot] {
-        &self.0
+        &self.slots
     }
 
     /// How many slots there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.slots.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.slots.is_empty()
     }
 }

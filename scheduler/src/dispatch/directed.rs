@@ -57,7 +57,7 @@ impl DirectedTasks {
 
     fn insert(&mut self, slots: &SlotTable, place: Place, slot: SlotIndex) {
         // SAFETY: the task came out of the inbox, so this thread has it.
-        let ordinal = unsafe { slots.get(slot).extra() }.ordinal;
+        let ordinal = unsafe { slots.ordinal(slot) };
         let waiting = &mut self.waiting[place.index()];
         let at = waiting.partition_point(|&(earlier, _)| earlier < ordinal);
         waiting.insert(at, (ordinal, slot));

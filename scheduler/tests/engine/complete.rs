@@ -106,7 +106,7 @@ impl SubTaskRound {
         let (blocks, parts) = (1 + round as u32 % 64, [Parts(1), Parts(3), Parts(7)][round / 64 % 3]);
         let slots = SlotTable::new(1);
         // SAFETY: a fresh slot that only this round has.
-        unsafe { slots.get(SlotIndex(0)).prepare(crate::ready::body(parts, blocks), 0) };
+        unsafe { slots.get(SlotIndex(0)).prepare(crate::ready::body(parts, blocks)) };
         let mut order: Vec<u32> = (0..blocks * parts.count()).collect();
         let mut seed = round as u64 + 1;
         for at in (1..order.len()).rev() {

@@ -59,7 +59,7 @@ fn eight_producers_at_once_route_their_consumer_once() {
                     slot.release();
                 }
                 // SAFETY: the other threads wait at the gate.
-                unsafe { slot.prepare(body(Parts::CUBE, 1), 0) };
+                unsafe { slot.prepare(body(Parts::CUBE, 1)) };
                 slot.expect(8);
             }
             gate.wait();

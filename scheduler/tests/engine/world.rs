@@ -47,7 +47,7 @@ pub(crate) struct New {
 
 impl New {
     pub(crate) fn of(parts: Parts) -> New {
-        New { parts, blocks: 1, flags: TaskFlags(0), extra: TaskExtra::plain(0), kernel: 0 }
+        New { parts, blocks: 1, flags: TaskFlags(0), extra: TaskExtra::PLAIN, kernel: 0 }
     }
 
     pub(crate) fn blocks(mut self, blocks: u32) -> New {
@@ -175,11 +175,11 @@ impl World {
         };
         let task = self.graph.slots.get(slot);
         // SAFETY: the slot is free, and this is the only thread that submits.
-        unsafe { task.prepare(body, ordinal) };
+        unsafe { self.graph.slots.prepare(slot, body, ordinal) };
         // One share more than it has edges, which is given back when it is published.
         task.expect(body.edge_count + 1);
         // SAFETY: as above.
-        unsafe { task.set_extra(TaskExtra { ordinal, ..new.extra }) };
+        unsafe { task.set_extra(new.extra) };
         let mut shares = 1;
         for (at, &(producer, flags)) in producers.iter().enumerate() {
             let from = self.graph.slots.get(producer);

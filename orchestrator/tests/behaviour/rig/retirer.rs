@@ -167,10 +167,11 @@ impl Retirer {
         use prewire_runtime_core::sync::Ordering;
         let (slot, id) = self.ready.remove(place);
         let graph = Arc::clone(&self.graph);
-        let slot = graph.slots.get(slot);
+        let index = slot;
+        let slot = graph.slots.get(index);
         let runs = slot.cause() == NO_CAUSE;
         if runs {
-            self.run_body(&graph, slot, id);
+            self.run_body(&graph, index, id);
         }
         let cause = slot.cause();
         let ending = if cause == NO_CAUSE { Ending::Ok } else { Ending::Failed };
@@ -197,12 +198,13 @@ impl Retirer {
         self.tell_busy();
     }
 
-    fn run_body(&mut self, graph: &Graph, slot: &prewire_runtime_core::slot::Slot, id: TaskId) {
+    fn run_body(&mut self, graph: &Graph, index: SlotIndex, id: TaskId) {
+        let slot = graph.slots.get(index);
         // SAFETY: the task has not ended.
         let body = *unsafe { slot.body() };
         if let Some((code, text)) = self.failing.remove(&id) {
             // SAFETY: as above.
-            let ordinal = unsafe { slot.extra() }.ordinal;
+            let ordinal = unsafe { graph.slots.ordinal(index) };
             graph.run.record_failure(ordinal, failure(id, code, &text));
             slot.blame(ordinal);
             return;
