@@ -31,7 +31,6 @@ impl Orchestrator {
             ring.begin_run();
         }
         self.pieces_joined = false;
-        self.is_straight = false;
         self.ordinal = 0;
         self.tasks = 0;
         self.allocations = 0;

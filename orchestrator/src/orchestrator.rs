@@ -61,8 +61,6 @@ pub struct Orchestrator {
     pub(crate) limited: Limited,
     /// Pieces of external memory got one key while tasks of both may be live: all of them must end before anything else is looked up.
     pub(crate) pieces_joined: bool,
-    /// Whether nothing bars the straight way of a submit.
-    pub(crate) is_straight: bool,
     pub(crate) scratch: Scratch,
     /// The failed tasks of this run that are reclaimed, with their causes.
     pub(crate) failed: BTreeMap<TaskId, Ordinal>,
@@ -154,7 +152,6 @@ impl Orchestrator {
             external: External::default(),
             limited: Limited::default(),
             pieces_joined: false,
-            is_straight: false,
             scratch: Scratch::new(usize::from(chip.arguments.tensors)),
             failed: BTreeMap::new(),
             ordinal: 0,
@@ -191,7 +188,6 @@ impl Orchestrator {
             return Err(self.refuse(Refusal::AutomaticInManual));
         }
         self.scopes.open(mode == ScopeMode::Manual);
-        self.is_straight = false;
         self.ring = self.scopes.innermost().ring;
         Ok(())
     }
@@ -211,7 +207,6 @@ impl Orchestrator {
 
     pub(crate) fn close_innermost(&mut self) {
         let closed = self.scopes.close();
-        self.is_straight = false;
         let ring = self.rings.get_mut(closed.ring);
         if closed.set_mark {
             ring.kept_from = NOTHING_KEPT;
@@ -233,7 +228,6 @@ impl Orchestrator {
         self.index.forget_known();
         let (key, joined) = self.external.register(address, bytes);
         self.pieces_joined |= joined;
-        self.is_straight = false;
         key
     }
 

@@ -99,7 +99,7 @@ impl Orchestrator {
         if taken == WITH_EACH_SUBMIT {
             // There are probably more, whose lines are with whoever ran them.
             for sequence in tail + taken..(tail + 2 * taken).min(head) {
-                prefetch_for_write(&raw const slots[chunk.slot_of(sequence).index()]);
+                prefetch_for_write(&raw const slots[ring.slot_of(sequence).index()]);
             }
         }
         if taken != 0 {

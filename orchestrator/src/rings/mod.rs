@@ -8,14 +8,13 @@ mod span;
 
 pub(crate) use arguments::{ArgumentSizes, ROW};
 pub(crate) use heap::Piece;
-pub(crate) use slots::Chunk;
 
 use crate::report::RingUse;
 use allocations::Allocations;
 use arguments::Arguments;
 use heap::Heap;
 use prewire_runtime_core::id::{RING_COUNT, RingIndex, SlotIndex, TaskId};
-use slots::Slots;
+use slots::{Chunk, Slots};
 use span::Span;
 
 /// How many tasks of a ring are alive at once before it is worth asking whether more would help (architecture D20: few slots stay in a cache).

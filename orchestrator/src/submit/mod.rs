@@ -111,7 +111,6 @@ impl Orchestrator {
         pause::at(Point::SubmitWires);
         let id = self.wire(task, &plan);
         self.join_crowds();
-        self.reopen_straight_way();
         // Nothing is loaded from the list of a task that has none: it has just been written, and a load of both its halves would wait for all that the
         // processor has still to write.
         let outputs: &[Tensor] = if has_outputs { &self.scratch.outputs } else { &[] };

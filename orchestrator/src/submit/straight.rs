@@ -7,28 +7,27 @@ use super::look_up::EdgesOnly;
 use super::units_of;
 use super::wire::{take_place, write_span};
 use crate::Orchestrator;
-use crate::index::Hazards;
 use prewire_runtime_core::id::TaskId;
 use prewire_runtime_core::slot::{NO_CAUSE, TaskBody, TaskFlags};
 use prewire_runtime_core::sync::pause::{self, Point};
 use prewire_runtime_core::task::Task;
 
 impl Orchestrator {
-    /// Finds out whether tasks may go the straight way. Whatever may bar it (a run that begins behind others, a manual scope, pieces of memory that were joined) closes
-    /// it, and it is opened here, when a task has gone the long way and nothing bars it any more.
-    #[inline]
-    pub(super) fn reopen_straight_way(&mut self) {
-        let infers_all = self.config.hazards == Hazards::All && !self.scopes.innermost().manual;
-        self.is_straight = infers_all && !self.config.record && !self.pieces_joined && !self.is_gated();
+    /// Whether the run is at a place where tasks may go the straight way: not behind another run, not in a manual scope, and with nothing to be recorded.
+    ///
+    /// The rest shows by itself: where memory was registered, and so may have been joined, or where is inferred what upstream infers, no argument is known.
+    #[inline(always)]
+    fn is_straight(&self) -> bool {
+        !self.is_gated() && !self.scopes.innermost().manual && !self.config.record
     }
 
     /// Submits a task that says nothing special, names no dependency, and has no argument but tiles of memory that tasks have used before; if there is room for it at once.
-    /// Otherwise nothing was done.
+    /// Otherwise nothing was done but that finished tasks were taken back.
     #[inline(always)]
     pub(super) fn submit_straight(&mut self, task: &Task<'_>) -> Option<TaskId> {
         let ((parts, kernels), arguments, scalars) = (task.parts_named(), task.tensors_named(), task.scalars_named());
         let special = !task.is_ordinary() || !task.dependencies_named().is_empty();
-        if special || !self.is_straight || self.state().is_cancelled() {
+        if special || !self.is_straight() || self.state().is_cancelled() {
             return None;
         }
         if arguments.len() > self.tensors_at_ease || scalars.len() > usize::from(self.chip.arguments.scalars) {

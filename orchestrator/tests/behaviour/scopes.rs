@@ -154,6 +154,28 @@ fn an_automatic_scope_inside_a_manual_one_is_refused() {
     assert!(!rig.has_edge(writer, inner) && !rig.has_edge(writer, outer));
 }
 
+/// What was used before is known, and a manual scope infers nothing of it all the same; nor does it bar the way of those behind it.
+#[test]
+fn a_manual_scope_infers_nothing_of_what_is_known() {
+    let mut rig = Rig::new(small());
+    let buffer = rig.external(&[4]);
+    let waits = |rig: &Rig, id| rig.graph.slots.get(rig.orchestrator.slot_of(id).unwrap()).waits_left();
+    let first = rig.inout(&buffer, |_| {});
+    rig.gate(first);
+    for _ in 0..2 {
+        let before = rig.inout(&buffer, |_| {});
+        assert_eq!(waits(&rig, before), 1);
+        rig.orchestrator.open_scope(ScopeMode::Manual).unwrap();
+        let inside = rig.inout(&buffer, |_| {});
+        assert_eq!(waits(&rig, inside), 0);
+        rig.gate(inside);
+        rig.close();
+        let after = rig.inout(&buffer, |_| {});
+        assert_eq!(waits(&rig, after), 1);
+    }
+    assert!(rig.is_usable());
+}
+
 /// Scopes that are still open at the end are closed, with a warning; one that is not open cannot be closed.
 #[test]
 fn scopes_are_balanced() {
