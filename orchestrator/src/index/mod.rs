@@ -82,7 +82,17 @@ impl Index {
         each!(&mut self.inference, inference => inference.probe(tensor, access, argument, findings));
     }
 
-    /// The same for the first of some arguments, as far as their tensors' kinds are known ([`Index::remember`]) and it takes no search. Returns for how many.
+    /// The same for all arguments of a task at once, if their tensors' kinds are known ([`Index::remember`]) and it takes no search. False if not: what was found
+    /// is then void, and the look-ups begin anew.
+    #[inline(always)]
+    pub(crate) fn meet(&mut self, arguments: &[Argument<'_>], findings: &mut impl Findings) -> bool {
+        match &mut self.inference {
+            Inference::Sequential(inference) => inference.meet(arguments, findings),
+            Inference::ReadAfterWrite(_) => arguments.is_empty(),
+        }
+    }
+
+    /// [`Index::probe`] for the first of some arguments, as far as their tensors' kinds are known. Returns for how many.
     #[inline(always)]
     pub(crate) fn probe_known(
         &mut self,

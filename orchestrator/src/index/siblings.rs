@@ -2,6 +2,7 @@
 //! for one of them holds for all.
 
 use super::pool::NONE;
+use super::store::Place;
 use prewire_runtime_core::tensor::Tensor;
 
 /// How many kinds are remembered: one for each bit of a word.
@@ -17,16 +18,17 @@ pub(super) struct Kind {
     base: u64,
     element_bytes: u64,
     /// The geometry that all have, held as a user.
-    pub(super) geometry: u32,
+    geometry: u32,
     /// The buffer's root when it was last looked for; it may have gone since.
-    pub(super) root: u32,
+    root: u32,
 }
 
 impl Kind {
-    /// Where a tensor of the kind begins, as [`Tensor::key_start`] has it.
+    /// Where a tensor of the kind is, if the root is still the buffer's. It begins where [`Tensor::key_start`] says.
     #[inline(always)]
-    pub(super) fn key_start(&self, tensor: &Tensor) -> u64 {
-        self.base + tensor.start() * self.element_bytes
+    pub(super) fn place(&self, tensor: &Tensor) -> Place {
+        let start = self.base + tensor.start() * self.element_bytes;
+        Place { root: self.root, start, geometry: self.geometry }
     }
 }
 

@@ -100,7 +100,12 @@ impl Touches {
     /// Takes one more touch for the task.
     #[inline(always)]
     pub(super) fn take(&mut self, taken: &mut Taken, new: Touch) -> u32 {
-        let index = if taken.count < ROW { taken.first + taken.count } else { self.take_from_pool(taken) };
+        let index = if taken.count < ROW {
+            taken.first + taken.count
+        } else {
+            taken.pooled = self.take_from_pool(taken.pooled);
+            self.rows + taken.pooled
+        };
         taken.count += 1;
         let item = &mut self.items[index as usize];
         item[SLOT] = new.slot;
@@ -110,8 +115,9 @@ impl Touches {
         index
     }
 
+    /// The place in the pool of one more touch of the task whose newest one there is `newest`.
     #[inline(never)]
-    fn take_from_pool(&mut self, taken: &mut Taken) -> u32 {
+    fn take_from_pool(&mut self, newest: u32) -> u32 {
         let place = if self.free == NONE {
             assert!(self.links.len() < self.capacity, "more was touched than the index was built for");
             self.links.push(NONE);
@@ -121,8 +127,8 @@ impl Touches {
             self.free = self.links[place as usize];
             place
         };
-        self.links[place as usize] = std::mem::replace(&mut taken.pooled, place);
-        self.rows + place
+        self.links[place as usize] = newest;
+        place
     }
 
     /// Ends the touches of a task.

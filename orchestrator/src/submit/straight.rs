@@ -42,16 +42,16 @@ impl Orchestrator {
         self.index.begin();
         let mut edges =
             EdgesOnly { slots: &self.graph.slots, edges: &mut self.edge_set, blame: &mut self.scratch.blame };
-        if self.index.probe_known(arguments, 0, false, &mut edges) != arguments.len() {
-            return None;
+        if !self.index.meet(arguments, &mut edges) {
+            return self.leave_straight();
         }
         pause::at(Point::SubmitAdmits);
         let ring = self.rings.get_mut(self.ring);
         let edge_count = self.edge_set.len() as u32;
-        if !ring.has_slot() || !self.index.has_room() {
-            return None;
-        }
-        let edges_start = if edge_count == 0 { 0 } else { ring.place_edges(edge_count)? };
+        let edges_start = if edge_count == 0 { Some(0) } else { ring.place_edges(edge_count) };
+        let (true, true, Some(edges_start)) = (ring.has_slot(), self.index.has_room(), edges_start) else {
+            return self.leave_straight();
+        };
         pause::at(Point::SubmitWires);
         let (tensors, scalar_count) = (arguments.len() as u16, scalars.len() as u16);
         let [cube, vector_0, vector_1] = kernels;
@@ -72,5 +72,12 @@ impl Orchestrator {
         self.count_task();
         self.publish(made);
         Some(made.id)
+    }
+
+    /// Nothing was done.
+    #[cold]
+    fn leave_straight(&mut self) -> Option<TaskId> {
+        self.index.begin();
+        None
     }
 }

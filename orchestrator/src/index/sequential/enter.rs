@@ -1,6 +1,6 @@
 //! Phase 2: the task takes its place as reader and writer.
 
-use super::{Crowd, Marks, Probe, Sequential};
+use super::{Crowd, Marks, Probe, Seen, Sequential};
 use crate::index::entry::NOT_FAILED;
 use crate::index::pool::NONE;
 use crate::index::store::Sight;
@@ -13,20 +13,37 @@ const CROWD: u32 = 32;
 impl Sequential {
     #[inline(always)]
     pub(in crate::index) fn commit(&mut self, slot: SlotIndex) {
-        debug_assert!(!self.stale || self.probes.is_empty(), "a slot or a buffer went between look-up and entry");
-        // Whether more happened so far than that regions came to empty cells: these disturb nobody but who wants the same cell.
-        let mut changes = false;
+        let pending = self.seen.len() + self.probes.len();
+        debug_assert!(!self.stale || pending == 0, "a slot or a buffer went between look-up and entry");
         let mut taken = self.touches.begin(slot);
-        for place in 0..self.probes.len() {
-            let &Probe { root, version, entry, marks, .. } = &self.probes[place];
-            // An earlier argument of the same task may have changed what the buffer's root holds.
-            let (entry, covers) = if entry != NONE && (!changes || self.store.roots[root].version == version) {
-                (entry, marks.has(Marks::COVERS))
-            } else if marks.has(Marks::AT_CORNER) && self.is_cell_empty(place, changes) {
-                (self.store.insert_at_corner(self.probes[place].wanted()), false)
+        for place in 0..self.seen.len() {
+            let Seen { entry, writes, .. } = self.seen[place];
+            if writes {
+                self.write(&mut taken, slot.0, entry);
             } else {
-                changes = true;
-                self.enter_elsewhere(place)
+                self.read(&mut taken, slot.0, entry);
+            }
+        }
+        self.seen.clear();
+        if !self.probes.is_empty() {
+            taken = self.commit_probes(taken, slot);
+        }
+        self.touches.end(slot, taken);
+    }
+
+    /// [`Sequential::commit`] for what was searched for.
+    #[inline(never)]
+    fn commit_probes(&mut self, mut taken: Taken, slot: SlotIndex) -> Taken {
+        for place in 0..self.probes.len() {
+            let Probe { place: wanted, version, entry, marks } = self.probes[place];
+            // An earlier argument of the same task may have changed what the buffer's root holds.
+            let (entry, covers) = if wanted.root == NONE || self.store.roots[wanted.root].version != version {
+                self.look_again(place)
+            } else if entry != NONE {
+                (entry, marks.has(Marks::COVERS))
+            } else {
+                let entry = self.store.insert(wanted, marks.has(Marks::AT_CORNER));
+                (entry, marks.has(Marks::COVERS))
             };
             if !marks.has(Marks::WRITES) {
                 if marks.has(Marks::JOINS) {
@@ -36,45 +53,34 @@ impl Sequential {
             } else {
                 self.write(&mut taken, slot.0, entry);
                 if covers {
-                    changes = true;
                     self.supersede(place);
                 }
             }
         }
-        self.touches.end(slot, taken);
         self.probes.clear();
+        taken
     }
 
-    /// Whether the cell of a probed region, which was empty then, is certainly so still.
-    #[inline(always)]
-    fn is_cell_empty(&self, place: usize, changes: bool) -> bool {
-        let (earlier, probe) = (&self.probes[..place], &self.probes[place]);
-        let takes_cell = |other: &Probe| other.entry == NONE && other.start == probe.start && other.root == probe.root;
-        self.store.roots[probe.root].version == probe.version || !changes && !earlier.iter().any(takes_cell)
-    }
-
-    /// The entry of a probed region, made if there is none, and whether the region covers others.
+    /// The entry of a probed region, made if there is none, and whether the region covers others, where that is not what it was.
     #[inline(never)]
-    fn enter_elsewhere(&mut self, place: usize) -> (u32, bool) {
-        let &Probe { root, version, marks, .. } = &self.probes[place];
-        if root == NONE {
+    fn look_again(&mut self, place: usize) -> (u32, bool) {
+        let Probe { place: mut wanted, version, marks, .. } = self.probes[place];
+        if wanted.root == NONE {
             let (buffer, base) = self.rootless[version as usize];
             // Nothing has been entered before the first argument, so that it has none now either.
             let known = if place == 0 { NONE } else { self.store.roots.find(buffer) };
             if known == NONE {
-                self.probes[place].root = self.store.roots.add(buffer, base);
-                return (self.store.insert(self.probes[place].wanted(), false), false);
+                wanted.root = self.store.roots.add(buffer, base);
+                self.probes[place].place = wanted;
+                return (self.store.insert(wanted, false), false);
             }
-            self.probes[place].root = known;
-        } else if self.store.roots[root].version == version {
-            let entry = self.store.insert(self.probes[place].wanted(), marks.has(Marks::AT_CORNER));
-            return (entry, marks.has(Marks::COVERS));
+            wanted.root = known;
+            self.probes[place].place = wanted;
         }
-        let wanted = self.probes[place].wanted();
         self.near.clear();
-        let Sight { exact, at_corner } = self.store.look(wanted, &mut self.near);
+        let Sight { exact, corner } = self.store.look(wanted, marks.has(Marks::WRITES), &mut self.near);
         let covers = self.near.iter().any(|near| near.covered);
-        (if exact == NONE { self.store.insert(wanted, at_corner) } else { exact }, covers)
+        (if exact == NONE { self.store.insert(wanted, corner != NONE) } else { exact }, covers)
     }
 
     /// Adds a reader to an entry, unless the task already is its writer or its newest reader.
@@ -113,8 +119,9 @@ impl Sequential {
     #[inline(never)]
     fn supersede(&mut self, place: usize) {
         self.near.clear();
-        self.store.look(self.probes[place].wanted(), &mut self.near);
-        self.store.roots.change(self.probes[place].root);
+        let wanted = self.probes[place].place;
+        self.store.look(wanted, true, &mut self.near);
+        self.store.roots.change(wanted.root);
         while let Some(near) = self.near.pop() {
             if near.covered {
                 self.forget_accesses(near.entry);

@@ -1,13 +1,16 @@
 //! Phase 1: what must come first.
 
-use super::{Crowd, Marks, Probe, Sequential};
+use super::{Crowd, Marks, Probe, Seen, Sequential};
 use crate::index::entry::{Entry, NOT_FAILED};
 use crate::index::hazards::{Access, Findings, Found, Hazard};
 use crate::index::pool::NONE;
-use crate::index::store::{Sight, Wanted};
+use crate::index::store::{Met, Place, Sight};
+use crate::index::touches::Touches;
 use prewire_runtime_core::id::SlotIndex;
 use prewire_runtime_core::task::Argument;
 use prewire_runtime_core::tensor::Tensor;
+
+const TOO_MANY: &str = "more tensors in one task than the index was built for";
 
 impl Sequential {
     #[inline(always)]
@@ -24,29 +27,18 @@ impl Sequential {
         }
         let start = tensor.key_start();
         let root = self.store.roots.find(tensor.buffer());
-        let mut probe = Probe { start, geometry, root, version: 0, entry: NONE, marks: Marks::of(access, false) };
         if root == NONE {
             let base = if tensor.buffer().is_external() { tensor.address() } else { 0 };
-            probe.version = self.rootless.len() as u32;
+            let version = self.rootless.len() as u32;
             self.rootless.push((tensor.buffer(), base));
+            let place = Place { root, start, geometry };
+            self.note(Probe { place, version, entry: NONE, marks: Marks::of(access, false) });
         } else {
-            probe.version = self.store.roots[root].version;
-            self.near.clear();
-            let sight = self.store.look(probe.wanted(), &mut self.near);
-            (probe.entry, probe.marks) = (sight.exact, Marks::of(access, sight.at_corner));
-            if probe.entry != NONE {
-                self.report(probe.entry, true, access, argument, findings);
-            }
-            for place in 0..self.near.len() {
-                let near = self.near[place];
-                probe.marks.0 |= if near.covered { Marks::COVERS } else { 0 };
-                self.report(near.entry, near.covered, access, argument, findings);
-            }
+            self.probe_in_root(Place { root, start, geometry }, access, argument, findings);
         }
-        self.note(probe);
     }
 
-    /// As [`Sequential::probe`], for the first of some arguments, as far as their kinds are known and their regions are found without a search.
+    /// As [`Sequential::probe`], for the first of some arguments, as far as their kinds are known.
     #[inline(always)]
     pub(in crate::index) fn probe_known(
         &mut self,
@@ -55,48 +47,59 @@ impl Sequential {
         predicated: bool,
         findings: &mut impl Findings,
     ) -> usize {
-        for (place, argument) in arguments.iter().enumerate() {
-            let number = first + place;
-            // One look for each access, in which it is a constant.
-            let known = match *argument {
-                Argument::Input(tensor) => self.probe_sibling(tensor, Access::Read, number, findings),
-                Argument::OutputExisting(tensor) if !predicated => {
-                    self.probe_sibling(tensor, Access::Overwrite, number, findings)
-                }
-                Argument::InOut(tensor) | Argument::OutputExisting(tensor) => {
-                    self.probe_sibling(tensor, Access::Update, number, findings)
-                }
-                Argument::NoDependency(_) | Argument::Output(_) => false,
-            };
-            if !known {
-                return place;
-            }
+        for (number, argument) in arguments.iter().enumerate() {
+            let known = Access::of(argument, predicated)
+                .and_then(|(tensor, access)| Some((self.siblings.of(tensor)?.place(tensor), tensor, access)))
+                .filter(|(place, tensor, _)| self.store.roots[place.root].buffer == tensor.buffer());
+            let Some((place, _, access)) = known else { return number };
+            self.probe_in_root(place, access, first + number, findings);
         }
         arguments.len()
     }
 
     #[inline(always)]
-    fn probe_sibling(
-        &mut self,
-        tensor: &Tensor,
-        access: Access,
-        argument: usize,
-        findings: &mut impl Findings,
-    ) -> bool {
-        let Some(kind) = self.siblings.of(tensor) else { return false };
-        let (root, geometry, start) = (kind.root, kind.geometry, kind.key_start(tensor));
-        let record = &self.store.roots[root];
-        if record.buffer != tensor.buffer() {
-            return false;
-        }
-        let version = record.version;
-        let wanted = Wanted { root, start, geometry, writes: access != Access::Read };
-        let Some(Sight { exact: entry, at_corner }) = self.store.glance(wanted) else { return false };
+    fn probe_in_root(&mut self, place: Place, access: Access, argument: usize, findings: &mut impl Findings) {
+        self.near.clear();
+        let Sight { exact: entry, corner } = self.store.look(place, access != Access::Read, &mut self.near);
+        let mut marks = Marks::of(access, corner != NONE);
         if entry != NONE {
-            self.report(entry, true, access, argument, findings);
+            Self::report(&self.touches, &self.store.entries[entry], true, access, argument, findings);
         }
-        let probe = Probe { start, geometry, root, version, entry, marks: Marks::of(access, at_corner) };
-        self.note(probe);
+        for near in &self.near {
+            marks.0 |= if near.covered { Marks::COVERS } else { 0 };
+            Self::report(&self.touches, &self.store.entries[near.entry], near.covered, access, argument, findings);
+        }
+        self.note(Probe { place, version: self.store.roots[place.root].version, entry, marks });
+    }
+
+    /// Finds or makes the entries of a whole task's arguments, if all their kinds are known and none takes a search. False if not: the task is then to be
+    /// abandoned, or looked up otherwise from the beginning.
+    #[inline(always)]
+    pub(in crate::index) fn meet(&mut self, arguments: &[Argument<'_>], findings: &mut impl Findings) -> bool {
+        for (number, argument) in arguments.iter().enumerate() {
+            // One look for each access, in which it is a constant.
+            let met = match *argument {
+                Argument::Input(tensor) => self.meet_one(tensor, Access::Read, number, findings),
+                Argument::OutputExisting(tensor) => self.meet_one(tensor, Access::Overwrite, number, findings),
+                Argument::InOut(tensor) => self.meet_one(tensor, Access::Update, number, findings),
+                Argument::NoDependency(_) | Argument::Output(_) => false,
+            };
+            if !met {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[inline(always)]
+    fn meet_one(&mut self, tensor: &Tensor, access: Access, argument: usize, findings: &mut impl Findings) -> bool {
+        let Some(kind) = self.siblings.of(tensor) else { return false };
+        let Some(Met { entry, fresh }) = self.store.meet(kind.place(tensor), tensor.buffer()) else { return false };
+        if !fresh {
+            Self::report(&self.touches, &self.store.entries[entry], true, access, argument, findings);
+        }
+        assert!(self.seen.len() < self.seen.capacity(), "{TOO_MANY}");
+        self.seen.push(Seen { entry, writes: access != Access::Read, fresh });
         true
     }
 
@@ -120,16 +123,22 @@ impl Sequential {
 
     #[inline(always)]
     fn note(&mut self, probe: Probe) {
-        assert!(self.probes.len() < self.probes.capacity(), "more tensors in one task than the index was built for");
+        assert!(self.probes.len() < self.probes.capacity(), "{TOO_MANY}");
         self.probes.push(probe);
     }
 
     #[inline(always)]
-    fn report(&self, entry: u32, covered: bool, access: Access, argument: usize, findings: &mut impl Findings) {
-        let listed = &self.store.entries[entry];
+    fn report(
+        touches: &Touches,
+        listed: &Entry,
+        covered: bool,
+        access: Access,
+        argument: usize,
+        findings: &mut impl Findings,
+    ) {
         let overwritten = covered && access == Access::Overwrite;
         if access != Access::Read {
-            self.report_readers(listed, argument, findings);
+            Self::report_readers(touches, listed, argument, findings);
         }
         // The readers waited for the writer, so that an overwrite that waits for them need not.
         if listed.writer != NONE && !(overwritten && listed.readers != NONE) {
@@ -142,10 +151,10 @@ impl Sequential {
     }
 
     #[inline]
-    fn report_readers(&self, listed: &Entry, argument: usize, findings: &mut impl Findings) {
+    fn report_readers(touches: &Touches, listed: &Entry, argument: usize, findings: &mut impl Findings) {
         let mut reader = listed.readers;
         while reader != NONE {
-            let touch = self.touches.get(reader);
+            let touch = touches.get(reader);
             let producer = SlotIndex(touch.slot);
             findings.found(Found { producer, hazard: Hazard::WriteAfterRead, data: false, argument });
             reader = touch.next;
@@ -155,15 +164,9 @@ impl Sequential {
     pub(in crate::index) fn probe_join(&mut self, crowd: Crowd, findings: &mut impl Findings) {
         let listed = &self.store.entries[crowd.entry];
         let root = &self.store.roots[listed.root];
-        let probe = Probe {
-            start: listed.start,
-            geometry: listed.geometry,
-            root: listed.root,
-            version: root.version,
-            entry: crowd.entry,
-            marks: Marks(Marks::JOINS),
-        };
-        self.report_readers(listed, 0, findings);
+        let place = Place { root: listed.root, start: listed.start, geometry: listed.geometry };
+        let probe = Probe { place, version: root.version, entry: crowd.entry, marks: Marks(Marks::JOINS) };
+        Self::report_readers(&self.touches, listed, 0, findings);
         self.probes.push(probe);
     }
 }

@@ -12,7 +12,7 @@ mod retire;
 use crate::index::hazards::{Access, IndexOptions, Room};
 use crate::index::pool::NONE;
 use crate::index::siblings::Siblings;
-use crate::index::store::{Near, Store, Wanted};
+use crate::index::store::{Near, Place, Store};
 use crate::index::touches::Touches;
 use prewire_runtime_core::id::BufferId;
 
@@ -25,10 +25,8 @@ pub(crate) struct Crowd {
 /// What phase 1 remembers of an argument.
 #[derive(Clone, Copy, Debug)]
 struct Probe {
-    start: u64,
-    geometry: u32,
-    /// [`NONE`] for a buffer that had no root.
-    root: u32,
+    /// The root is [`NONE`] for a buffer that had none.
+    place: Place,
     /// The root's version when it was looked at; the place among the rootless if there is no root.
     version: u32,
     /// The entry of exactly this region.
@@ -63,12 +61,13 @@ impl Marks {
     }
 }
 
-impl Probe {
-    #[inline(always)]
-    fn wanted(&self) -> Wanted {
-        let writes = self.marks.has(Marks::WRITES);
-        Wanted { root: self.root, start: self.start, geometry: self.geometry, writes }
-    }
+/// What phase 1 remembers of an argument that took no search: its region's entry, which is there by now.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    entry: u32,
+    writes: bool,
+    /// The entry was made for the pending task. It goes with it if that is abandoned.
+    fresh: bool,
 }
 
 #[derive(Debug)]
@@ -76,6 +75,8 @@ pub(super) struct Sequential {
     store: Store,
     siblings: Siblings,
     touches: Touches,
+    /// What is pending: one of the two.
+    seen: Vec<Seen>,
     probes: Vec<Probe>,
     /// The buffers probed that had no root, and the keys of their first bytes.
     rootless: Vec<(BufferId, u64)>,
@@ -93,6 +94,7 @@ impl Sequential {
             store: Store::new(options.entries, options.arguments),
             siblings: Siblings::new(),
             touches: Touches::new(options.touches, options.slots),
+            seen: Vec::with_capacity(options.arguments),
             probes: Vec::with_capacity(options.arguments),
             rootless: Vec::with_capacity(options.arguments),
             near: Vec::with_capacity(options.entries),
@@ -104,6 +106,9 @@ impl Sequential {
 
     #[inline]
     pub(super) fn begin(&mut self) {
+        if !self.seen.is_empty() {
+            self.abandon_seen();
+        }
         self.probes.clear();
         self.rootless.clear();
         self.crowds.clear();
@@ -111,17 +116,28 @@ impl Sequential {
         self.store.geometries.begin();
     }
 
+    /// Takes back the entries that were made for a task which does not come.
+    #[cold]
+    fn abandon_seen(&mut self) {
+        while let Some(Seen { entry, fresh, .. }) = self.seen.pop() {
+            if fresh {
+                self.store.remove(entry);
+            }
+        }
+    }
+
     #[inline(always)]
     pub(super) fn needs_at_most(&self) -> Room {
-        Room { entries: self.probes.len(), touches: self.probes.len() }
+        Room { entries: self.probes.len(), touches: self.seen.len() + self.probes.len() }
     }
 
     pub(super) fn needs(&self) -> Room {
         let entries = self.probes.iter().filter(|probe| probe.entry == NONE).count();
-        Room { entries, touches: self.probes.len() }
+        Room { entries, touches: self.seen.len() + self.probes.len() }
     }
 
     pub(super) fn clear(&mut self) {
+        self.seen.clear();
         self.probes.clear();
         self.crowds.clear();
         self.siblings.forget(|_| ());
@@ -144,6 +160,6 @@ impl Sequential {
 
     #[cfg(test)]
     pub(super) fn compared(&self) -> usize {
-        self.store.compared.get()
+        self.store.compared.count.get()
     }
 }

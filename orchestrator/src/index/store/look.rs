@@ -1,62 +1,63 @@
 //! Looking for a region.
 
-use super::{Near, Sight, Store, Wanted};
+use super::{Near, Place, Sight, Store};
 use crate::index::pool::NONE;
 use prewire_runtime_core::tensor::Overlap;
 
 impl Store {
-    /// Looks for the wanted region; `near`, which is empty, gets every other one that shares bytes with it.
+    /// Looks for a region; `near`, which is empty, gets every other one that shares bytes with it. `writes` is whether it matters what the region covers.
     #[inline(always)]
-    pub(in crate::index) fn look(&self, wanted: Wanted, near: &mut Vec<Near>) -> Sight {
-        match self.glance(wanted) {
+    pub(in crate::index) fn look(&self, place: Place, writes: bool, near: &mut Vec<Near>) -> Sight {
+        match self.glance(place) {
             Some(sight) => sight,
-            None => self.search(wanted, near),
+            None => self.search(place, writes, near),
         }
     }
 
     /// What can be said without a search.
     #[inline(always)]
-    pub(in crate::index) fn glance(&self, wanted: Wanted) -> Option<Sight> {
+    pub(super) fn glance(&self, wanted: Place) -> Option<Sight> {
         let root = &self.roots[wanted.root];
         if root.simple != NONE {
-            let mut entry = self.buckets[self.bucket_of_run(root.simple, root.simple_run_bits, wanted.start)];
+            let bucket = self.bucket_of_run(root.simple, root.simple_run_bits, wanted.start);
+            let mut entry = self.buckets[bucket];
             while entry != NONE {
-                self.count_comparison();
+                self.compared.count();
                 let listed = &self.entries[entry];
                 if listed.start == wanted.start && listed.grid == root.simple {
                     let same = listed.geometry == wanted.geometry;
-                    return same.then_some(Sight { exact: entry, at_corner: false });
+                    return same.then_some(Sight { exact: entry, corner: NONE });
                 }
                 entry = listed.bucket_next;
             }
             let grid = &self.grids[root.simple];
             let at_corner = wanted.geometry == grid.geometry && grid.is_corner(wanted.start);
-            return at_corner.then_some(Sight { exact: NONE, at_corner });
+            return at_corner.then_some(Sight { exact: NONE, corner: bucket as u32 });
         }
         if root.loose_count == 1 && root.grid_count == 0 {
-            self.count_comparison();
+            self.compared.count();
             let only = &self.entries[root.loose];
             let same = only.start == wanted.start && only.geometry == wanted.geometry;
-            return same.then_some(Sight { exact: root.loose, at_corner: false });
+            return same.then_some(Sight { exact: root.loose, corner: NONE });
         }
         None
     }
 
     #[inline(never)]
-    fn search(&self, wanted: Wanted, near: &mut Vec<Near>) -> Sight {
-        self.count_comparison();
+    fn search(&self, wanted: Place, writes: bool, near: &mut Vec<Near>) -> Sight {
+        self.compared.count();
         let root = &self.roots[wanted.root];
         let footprint = self.geometries.footprint(wanted.geometry);
         let mut exact = NONE;
         let mut meet = |entry: u32| {
-            self.count_comparison();
+            self.compared.count();
             let listed = &self.entries[entry];
             if listed.start == wanted.start && listed.geometry == wanted.geometry {
                 exact = entry;
                 return;
             }
             let other = self.geometries.footprint(listed.geometry);
-            if !wanted.writes {
+            if !writes {
                 if footprint.intersects(wanted.start, other, listed.start) {
                     near.push(Near { entry, covered: false });
                 }
@@ -81,7 +82,7 @@ impl Store {
                 _ => self.walk(grid.head, &mut meet),
             }
         }
-        Sight { exact, at_corner: false }
+        Sight { exact, corner: NONE }
     }
 
     fn walk_cell(&self, grid: u32, corner: u64, meet: &mut impl FnMut(u32)) {

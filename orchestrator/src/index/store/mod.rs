@@ -17,18 +17,17 @@ use crate::index::hash::{fold, hash_of_corner};
 use crate::index::pool::{NONE, Pool};
 use crate::index::root::{GRIDS, Roots};
 use crate::index::siblings::KINDS;
+use prewire_runtime_core::id::BufferId;
 
 /// How many loose regions are offered to a new grid; an insertion costs no more than a constant.
 const LOOSE_OFFERED: usize = 8;
 
-/// A region to look for, in a buffer that has a root.
+/// Where a region is, in a buffer that has a root.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
+pub(super) struct Place {
     pub(super) root: u32,
     pub(super) start: u64,
     pub(super) geometry: u32,
-    /// Whether it matters what the region covers.
-    pub(super) writes: bool,
 }
 
 /// A live region that shares bytes with the wanted one without being the same.
@@ -44,8 +43,16 @@ pub(super) struct Near {
 pub(super) struct Sight {
     /// The entry of exactly the wanted region, or [`NONE`].
     pub(super) exact: u32,
-    /// The region is a cell of the root's only grid and nothing is in it.
-    pub(super) at_corner: bool,
+    /// If the region is a cell of the root's only grid and nothing is in it, its bucket; else [`NONE`].
+    pub(super) corner: u32,
+}
+
+/// The entry of a region that no other is near.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Met {
+    pub(super) entry: u32,
+    /// The entry was not there before.
+    pub(super) fresh: bool,
 }
 
 #[derive(Debug)]
@@ -56,9 +63,23 @@ pub(super) struct Store {
     grids: Pool<Grid>,
     /// Entries in grids, by grid and corner.
     buckets: Buckets,
-    /// How many regions look-ups have compared with what they wanted, and how many searches they made.
+    pub(super) compared: Comparisons,
+}
+
+/// How many regions look-ups have compared with what they wanted, and how many searches they made. Tests count, so that what a look-up costs can be asserted
+/// without a clock.
+#[derive(Debug, Default)]
+pub(super) struct Comparisons {
     #[cfg(test)]
-    pub(super) compared: std::cell::Cell<usize>,
+    pub(super) count: std::cell::Cell<usize>,
+}
+
+impl Comparisons {
+    #[inline(always)]
+    fn count(&self) {
+        #[cfg(test)]
+        self.count.update(|count| count + 1);
+    }
 }
 
 impl Store {
@@ -69,26 +90,43 @@ impl Store {
             roots: Roots::new(entries),
             grids: Pool::new(entries),
             buckets: Buckets::new(entries),
-            #[cfg(test)]
-            compared: std::cell::Cell::new(0),
+            compared: Comparisons::default(),
         }
     }
 
-    /// Tests count comparisons, so that what a look-up costs can be asserted without a clock.
+    /// The entry of exactly this region, made if its cell is empty. None if the root is not the buffer's any more, if it takes a search, or if there is no room.
     #[inline(always)]
-    fn count_comparison(&self) {
-        #[cfg(test)]
-        self.compared.update(|compared| compared + 1);
+    pub(super) fn meet(&mut self, place: Place, buffer: BufferId) -> Option<Met> {
+        if self.roots[place.root].buffer != buffer {
+            return None;
+        }
+        let Sight { exact, corner } = self.glance(place)?;
+        if exact != NONE {
+            return Some(Met { entry: exact, fresh: false });
+        }
+        let entry = self.entries.take_used();
+        if entry == NONE {
+            return self.meet_first(place);
+        }
+        self.list_at_corner(entry, place, corner as usize);
+        Some(Met { entry, fresh: true })
     }
 
-    /// Lists a region that is not listed yet; `at_corner` as [`Sight`] had it, with the root unchanged since.
+    /// [`Store::meet`] for an empty cell when every entry that there ever was is in use.
+    #[cold]
+    fn meet_first(&mut self, place: Place) -> Option<Met> {
+        let has_room = self.entries.in_use() < self.entries.capacity();
+        has_room.then(|| Met { entry: self.insert_at_corner(place), fresh: true })
+    }
+
+    /// Lists a region that is not listed yet; `at_corner` says whether [`Sight`] had a corner, with the root unchanged since.
     #[inline]
-    pub(super) fn insert(&mut self, wanted: Wanted, at_corner: bool) -> u32 {
-        if at_corner { self.insert_at_corner(wanted) } else { self.insert_elsewhere(wanted) }
+    pub(super) fn insert(&mut self, place: Place, at_corner: bool) -> u32 {
+        if at_corner { self.insert_at_corner(place) } else { self.insert_elsewhere(place) }
     }
 
     /// An entry to fill in.
-    #[inline(always)]
+    #[inline]
     fn take_entry(&mut self) -> u32 {
         let used = self.entries.take_used();
         if used == NONE { self.extend_entries() } else { used }
@@ -105,9 +143,9 @@ impl Store {
     }
 
     #[inline(never)]
-    fn insert_elsewhere(&mut self, wanted: Wanted) -> u32 {
-        self.roots.change(wanted.root);
-        let Wanted { root, start, geometry, .. } = wanted;
+    fn insert_elsewhere(&mut self, place: Place) -> u32 {
+        let Place { root, start, geometry } = place;
+        self.roots.change(root);
         self.geometries.hold(geometry);
         let entry = self.take_entry();
         self.entries[entry] = Entry::new(start, geometry, root);
@@ -119,14 +157,22 @@ impl Store {
         entry
     }
 
-    /// Lists a region that fills an empty cell of a simple root's grid. The root stays simple.
-    #[inline(always)]
-    pub(super) fn insert_at_corner(&mut self, wanted: Wanted) -> u32 {
-        let Wanted { root, start, geometry, .. } = wanted;
-        self.roots.change(root);
+    /// Lists a region that fills an empty cell of a simple root's grid.
+    #[inline]
+    fn insert_at_corner(&mut self, place: Place) -> u32 {
+        self.roots.change(place.root);
         let entry = self.take_entry();
+        // Behind the entry, with which the buckets may have become more.
+        let bucket = self.bucket(self.roots[place.root].simple, place.start);
+        self.list_at_corner(entry, place, bucket);
+        entry
+    }
+
+    /// Lists an entry in the bucket of an empty cell of a simple root's grid. The root stays simple.
+    #[inline(always)]
+    fn list_at_corner(&mut self, entry: u32, place: Place, bucket: usize) {
+        let Place { root, start, geometry } = place;
         let grid_index = self.roots[root].simple;
-        let bucket = self.bucket(grid_index, start);
         let grid = &mut self.grids[grid_index];
         let next = std::mem::replace(&mut grid.head, entry);
         grid.entries += 1;
@@ -136,7 +182,6 @@ impl Store {
         if next != NONE {
             self.entries[next].previous = entry;
         }
-        entry
     }
 
     /// Finds a grid for an entry, makes one if there is room for it, or leaves it loose.

@@ -43,26 +43,38 @@ fn index(hazards: Hazards) -> Index {
     Index::new(&IndexOptions { entries: 64, touches: 256, slots: 256, arguments: 8, hazards })
 }
 
-/// Looks up one argument as the orchestrator does: by its kind where that is known, and remembering it where not.
-fn look_up(index: &mut Index, tensor: &Tensor, access: Access, argument: usize, list: &mut List) {
-    let alone = [match access {
+/// Looks up a task as the orchestrator does: all arguments at once if that can be, and else one by one, each by its kind where that is known, and remembering
+/// it where not.
+fn look_up(index: &mut Index, arguments: &[(&Tensor, Access)]) -> List {
+    let mut list = List::default();
+    index.begin();
+    let all: Vec<Argument<'_>> = arguments.iter().map(|&(tensor, access)| argument(tensor, access)).collect();
+    if index.meet(&all, &mut list) { list } else { look_up_one_by_one(index, arguments) }
+}
+
+fn argument(tensor: &Tensor, access: Access) -> Argument<'_> {
+    match access {
         Access::Read => Argument::Input(tensor),
         Access::Overwrite => Argument::OutputExisting(tensor),
         Access::Update => Argument::InOut(tensor),
-    }];
-    if index.probe_known(&alone, argument, false, list) == 0 {
-        index.probe(tensor, access, argument, list);
-        index.remember(tensor);
     }
+}
+
+fn look_up_one_by_one(index: &mut Index, arguments: &[(&Tensor, Access)]) -> List {
+    let mut list = List::default();
+    index.begin();
+    for (number, &(tensor, access)) in arguments.iter().enumerate() {
+        if index.probe_known(&[argument(tensor, access)], number, false, &mut list) == 0 {
+            index.probe(tensor, access, number, &mut list);
+            index.remember(tensor);
+        }
+    }
+    list
 }
 
 /// Looks up and enters a task.
 fn submit(index: &mut Index, slot: u32, arguments: &[(&Tensor, Access)]) -> List {
-    let mut list = List::default();
-    index.begin();
-    for (argument, &(tensor, access)) in arguments.iter().enumerate() {
-        look_up(index, tensor, access, argument, &mut list);
-    }
+    let list = look_up(index, arguments);
     index.commit(SlotIndex(slot));
     list
 }

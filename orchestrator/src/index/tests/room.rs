@@ -2,6 +2,7 @@
 
 use super::{Access, Found, Hazard, Hazards, Index, IndexOptions, List, Room, index, submit, tensor};
 use prewire_runtime_core::id::{BufferId, SlotIndex, TaskId};
+use prewire_runtime_core::task::Argument;
 use prewire_runtime_core::tensor::{DataType, Tensor, TensorLayout};
 
 fn buffer(number: u64) -> Tensor {
@@ -21,6 +22,29 @@ fn an_abandoned_look_up_leaves_nothing() {
     assert_eq!(index.in_use(), Room::default());
     assert!(submit(&mut index, 0, &[(&tensor, Access::Read)]).found.is_empty());
     assert_eq!(index.in_use(), Room { entries: 1, touches: 1 });
+}
+
+/// A task that goes the straight way makes entries as it looks. They go again with a task that does not come, and with one for which there is no room.
+#[test]
+fn entries_made_for_an_abandoned_task_go_with_it() {
+    let tiles: Vec<Tensor> =
+        (0..4).map(|tile| buffer(0).view(&[16, 64], &[16 * tile, 0]).expect("it is within")).collect();
+    let mut index = Index::new(&IndexOptions { entries: 3, touches: 8, slots: 8, arguments: 4, hazards: Hazards::All });
+    submit(&mut index, 0, &[(&tiles[0], Access::Overwrite)]);
+    submit(&mut index, 1, &[(&tiles[1], Access::Overwrite)]);
+    let live = Room { entries: 2, touches: 2 };
+    let mut list = List::default();
+    for (wanted, fits) in [(&tiles[2..3], true), (&tiles[1..3], true), (&tiles[2..4], false)] {
+        let arguments: Vec<Argument<'_>> = wanted.iter().map(Argument::InOut).collect();
+        index.begin();
+        assert_eq!(index.meet(&arguments, &mut list), fits);
+        assert_eq!(index.in_use(), Room { entries: 3, ..live });
+        index.begin();
+        assert_eq!(index.in_use(), live);
+    }
+    assert_eq!(list.producers(), [1]);
+    let after = submit(&mut index, 2, &[(&tiles[2], Access::Read), (&tiles[0], Access::Read)]);
+    assert_eq!((after.producers(), index.in_use()), (vec![0], Room { entries: 3, touches: 4 }));
 }
 
 /// The need is known before anything is entered, and an index that has just that much room takes the task.
