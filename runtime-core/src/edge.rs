@@ -130,7 +130,7 @@ impl EdgeTable {
     }
 
     /// The edges of a run, found at once.
-    #[inline]
+    #[inline(always)]
     pub fn run(&self, first: EdgeIndex, count: usize) -> &[Edge] {
         &self.0[first.index()..][..count]
     }

@@ -103,7 +103,7 @@ pub fn prefetch_for_write<T>(target: *const T) {
     #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
     // SAFETY: the instruction never faults, whatever the address, changes no register or flag, and is ignored where a processor does not know it.
     unsafe {
-        std::arch::asm!("prefetchw [{}]", in(reg) target, options(nostack, preserves_flags, readonly));
+        std::arch::asm!("prefetchw [{}]", in(reg) target.addr(), options(nostack, preserves_flags, nomem));
     }
     #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
     let _ = target;

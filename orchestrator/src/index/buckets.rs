@@ -17,21 +17,31 @@ pub(super) struct Buckets {
     /// Buckets in use: `round` of them, a power of two, and one more for each that was split since.
     round: usize,
     split: usize,
+    /// One less than `round`, and than twice that.
+    mask: usize,
+    mask_of_split: usize,
 }
 
 impl Buckets {
     /// Buckets for up to `items` items.
     pub(super) fn new(items: usize) -> Buckets {
         let most = (BUCKETS_PER_ITEM * items.max(8)).next_power_of_two();
-        Buckets { heads: vec![NONE; most], round: most.min(FIRST), split: 0 }
+        let mut buckets = Buckets { heads: vec![NONE; most], round: 0, split: 0, mask: 0, mask_of_split: 0 };
+        buckets.begin_round(most.min(FIRST));
+        buckets
     }
 
     /// The bucket of a hash.
     #[inline(always)]
     pub(super) fn of(&self, hash: u64) -> usize {
         let hash = hash as usize;
-        let bucket = hash & (self.round - 1);
-        if bucket < self.split { hash & (2 * self.round - 1) } else { bucket }
+        let bucket = hash & self.mask;
+        if bucket < self.split { hash & self.mask_of_split } else { bucket }
+    }
+
+    fn begin_round(&mut self, round: usize) {
+        (self.round, self.split) = (round, 0);
+        (self.mask, self.mask_of_split) = (round - 1, 2 * round - 1);
     }
 
     /// Splits as many buckets as an item needs, if they are too few. To be called behind each insertion.
@@ -66,16 +76,14 @@ impl Buckets {
         }
         self.split += 1;
         if self.split == self.round {
-            self.round *= 2;
-            self.split = 0;
+            self.begin_round(2 * self.round);
         }
     }
 
     /// Empties every bucket.
     pub(super) fn clear(&mut self) {
         self.heads[..self.round + self.split].fill(NONE);
-        self.round = self.heads.len().min(FIRST);
-        self.split = 0;
+        self.begin_round(self.heads.len().min(FIRST));
     }
 }
 

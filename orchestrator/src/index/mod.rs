@@ -82,13 +82,13 @@ impl Index {
         each!(&mut self.inference, inference => inference.probe(tensor, access, argument, findings));
     }
 
-    /// The same for all arguments of a task at once, if their tensors' kinds are known ([`Index::remember`]) and it takes no search. False if not: what was found
-    /// is then void, and the look-ups begin anew.
+    /// The same for all arguments of a task at once, if their tensors' kinds are known ([`Index::remember`]), it takes no search, and there is room for the task.
+    /// False if not: what was found is then void, and the look-ups begin anew.
     #[inline(always)]
     pub(crate) fn meet(&mut self, arguments: &[Argument<'_>], findings: &mut impl Findings) -> bool {
         match &mut self.inference {
             Inference::Sequential(inference) => inference.meet(arguments, findings),
-            Inference::ReadAfterWrite(_) => arguments.is_empty(),
+            Inference::ReadAfterWrite(_) => false,
         }
     }
 

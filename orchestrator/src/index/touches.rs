@@ -213,6 +213,12 @@ impl Touches {
         self.items[touch as usize][NEXT] = next;
     }
 
+    /// How many there may be more.
+    #[inline]
+    pub(super) fn free(&self) -> usize {
+        self.capacity - self.in_use
+    }
+
     #[inline]
     pub(super) fn in_use(&self) -> usize {
         self.in_use

@@ -65,8 +65,9 @@ impl ArgumentSizes {
 /// The argument units of one ring.
 #[derive(Debug)]
 pub(crate) struct Arguments {
-    /// The row that comes next, and how many of its segment are taken.
+    /// The row that comes next and the one behind it, and how many of their segment are taken.
     row: u32,
+    row_ahead: u32,
     rows_taken: u32,
     /// Rows in a segment; a power of two.
     rows: u32,
@@ -95,6 +96,7 @@ impl Arguments {
         let rows = segment_units as u32 / ROW;
         Arguments {
             row: first as u32,
+            row_ahead: first as u32,
             rows_taken: rows,
             rows,
             next: first as u32,
@@ -123,15 +125,16 @@ impl Arguments {
         }
         let first = self.row;
         self.rows_taken += 1;
+        self.row = self.row_ahead;
         // Behind the last row of the segment comes its first one again, which nobody is given.
-        self.row = self.row_of(self.rows_taken);
+        self.row_ahead = self.row_of(self.rows_taken + 1);
         first
     }
 
     /// Where the units of the task behind the next one will be, if neither has more than a row and no other segment is begun for them.
     #[inline(always)]
     pub(crate) fn row_ahead(&self) -> u32 {
-        self.row_of(self.rows_taken + 1)
+        self.row_ahead
     }
 
     #[inline]
@@ -158,6 +161,7 @@ impl Arguments {
         let segment = self.enter_segment(self.row_segment, sequence);
         self.row_segment = segment;
         self.row = segment;
+        self.row_ahead = self.row_of(1);
         self.rows_taken = 0;
     }
 

@@ -309,13 +309,13 @@ impl Ring {
 
     /// Where the task behind the next one is likely to go.
     #[inline(always)]
-    pub(crate) fn upcoming_slot(&self) -> SlotIndex {
-        self.slots.upcoming(self.head + 1)
+    pub(crate) fn slot_ahead(&self) -> SlotIndex {
+        self.slots.ahead()
     }
 
     /// Where the arguments of the task behind the next one are likely to go.
     #[inline(always)]
-    pub(crate) fn upcoming_arguments(&self) -> u32 {
+    pub(crate) fn arguments_ahead(&self) -> u32 {
         self.arguments.row_ahead()
     }
 

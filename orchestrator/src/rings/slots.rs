@@ -50,8 +50,10 @@ pub(crate) struct Slots {
     chunk_bits: u32,
     /// One less than the slots of a chunk.
     chunk_mask: u32,
-    /// The chunk that was entered last.
+    /// The chunk that was entered last, and the slots of the next task and of the one behind it, if no other chunk is entered for them.
     newest: Chunk,
+    next: SlotIndex,
+    ahead: SlotIndex,
     /// The chunk that holds the sequence numbers of this group, by group modulo the number of chunks.
     chunks: Box<[Chunk]>,
     /// First slots of the chunks that hold no live task.
@@ -70,11 +72,14 @@ impl Slots {
             chunk_bits,
             chunk_mask,
             newest: chunk,
+            next: chunk.slot_of(head),
+            ahead: chunk.slot_of(head + 1),
             chunks: vec![chunk; count as usize].into_boxed_slice(),
             free: (0..count).rev().map(|chunk| (first + (chunk << chunk_bits)) as u32).collect(),
         };
         if head & ((1 << chunk_bits) - 1) != 0 {
             slots.enter_group(head >> chunk_bits);
+            slots.look_ahead(head);
         }
         slots
     }
@@ -98,13 +103,16 @@ impl Slots {
         if head as u32 & self.chunk_mask == 0 {
             self.enter_group(head >> self.chunk_bits);
         }
-        self.upcoming(head)
+        let slot = self.next;
+        self.next = self.ahead;
+        self.ahead = self.newest.slot_of(head + 2);
+        slot
     }
 
-    /// The slot that [`Slots::enter`] is going to name, unless another chunk is entered for it.
+    /// The slot of the task behind the next one, unless another chunk is entered for either.
     #[inline(always)]
-    pub(crate) fn upcoming(&self, head: u64) -> SlotIndex {
-        self.newest.slot_of(head)
+    pub(crate) fn ahead(&self) -> SlotIndex {
+        self.ahead
     }
 
     #[inline(never)]
@@ -116,6 +124,12 @@ impl Slots {
             self.chunks[place] = Chunk::new(first, self.chunk_mask, in_use <= NEAR);
         }
         self.newest = self.chunks[place];
+        self.look_ahead(group << self.chunk_bits);
+    }
+
+    fn look_ahead(&mut self, head: u64) {
+        self.next = self.newest.slot_of(head);
+        self.ahead = self.newest.slot_of(head + 1);
     }
 
     /// How many tasks from the live one with this number on have slots in the same chunk.

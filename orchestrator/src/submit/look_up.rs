@@ -79,7 +79,7 @@ impl Producers<'_> {
     #[inline]
     fn add(&mut self, producer: SlotIndex, flags: EdgeFlags, origin: EdgeOrigin, argument: Option<usize>) {
         // It will be linked to, and whoever ran it may have its line.
-        prefetch_for_write(self.slots.get(producer));
+        prefetch_for_write(self.slots.pointer(producer));
         self.edges.add(producer, flags);
         if let Some(log) = &mut self.log {
             log.add(producer, flags, origin, argument);
@@ -104,7 +104,7 @@ impl Producers<'_> {
     /// Keeps the bytes of an allocated tensor without waiting for anybody.
     fn keep(&mut self, tensor: &Tensor) {
         if let Some(producer) = self.creator_of(tensor) {
-            prefetch_for_write(self.slots.get(producer));
+            prefetch_for_write(self.slots.pointer(producer));
             self.edges.add(producer, EdgeFlags::RETAIN);
         }
     }
@@ -162,7 +162,7 @@ pub(super) struct EdgesOnly<'a> {
 impl Findings for EdgesOnly<'_> {
     #[inline(always)]
     fn found(&mut self, found: Found) {
-        prefetch_for_write(self.slots.get(found.producer));
+        prefetch_for_write(self.slots.pointer(found.producer));
         self.edges.add(found.producer, meaning_of(&found));
     }
 

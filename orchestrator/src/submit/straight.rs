@@ -49,9 +49,7 @@ impl Orchestrator {
         let ring = self.rings.get_mut(self.ring);
         let edge_count = self.edge_set.len() as u32;
         let edges_start = if edge_count == 0 { Some(0) } else { ring.place_edges(edge_count) };
-        let (true, true, Some(edges_start)) = (ring.has_slot(), self.index.has_room(), edges_start) else {
-            return self.leave_straight();
-        };
+        let (true, Some(edges_start)) = (ring.has_slot(), edges_start) else { return self.leave_straight() };
         pause::at(Point::SubmitWires);
         let (tensors, scalar_count) = (arguments.len() as u16, scalars.len() as u16);
         let [cube, vector_0, vector_1] = kernels;

@@ -248,10 +248,13 @@ impl Orchestrator {
     #[inline(always)]
     fn link(&self, consumer: SlotIndex, place: &Slot, first_edge: u32) -> u32 {
         let (found, slots) = (self.edge_set.as_slice(), self.graph.slots.as_slice());
-        let edges = self.graph.edges.run(EdgeIndex(first_edge), found.len());
-        let mut waits = 0;
-        for (number, (edge_place, &(producer, flags))) in edges.iter().zip(found).enumerate() {
-            let (edge, body) = (EdgeIndex(first_edge + number as u32), EdgeBody { consumer, producer, flags });
+        let mut places = self.graph.edges.run(EdgeIndex(first_edge), found.len()).iter();
+        let (mut edge, mut waits) = (first_edge, 0);
+        for &(producer, flags) in found {
+            let Some(edge_place) = places.next() else { break };
+            let body = EdgeBody { consumer, producer, flags };
+            let number = EdgeIndex(edge);
+            edge += 1;
             let producer = &slots[producer.index()];
             if flags.contains(EdgeFlags::RETAIN) {
                 producer.hold();
@@ -262,7 +265,7 @@ impl Orchestrator {
                 continue;
             }
             // SAFETY: as above; the producer was looked up, and nothing was reclaimed since.
-            match unsafe { link_at(producer, edge_place, edge, body) } {
+            match unsafe { link_at(producer, edge_place, number, body) } {
                 Pushed::Linked => waits += 1,
                 Pushed::Closed(Ending::Ok) => {}
                 Pushed::Closed(Ending::Failed) => {
@@ -327,13 +330,17 @@ pub(super) fn take_place(
 ) -> Made {
     let first_unit = ring.take_arguments(units);
     // The lines that coming tasks are written to were last read by whoever ran a task; taken over now, the stores need not wait for them.
-    let ahead = ring.upcoming_arguments();
-    for unit in 0..units.min(ROW) {
-        prefetch_for_write(graph.arguments.pointer(ahead.wrapping_add(unit)));
+    let ahead = graph.arguments.pointer(ring.arguments_ahead());
+    // One by one: a loop is as much again.
+    const _: () = assert!(ROW == 4);
+    for unit in [0, 1, 2, 3] {
+        if units > unit {
+            prefetch_for_write(ahead.wrapping_add(unit as usize));
+        }
     }
     let first_edge = if body.edge_count == 0 { 0 } else { ring.take_edges(edges_start, body.edge_count) };
     let (sequence, slot) = ring.take_slot();
-    prefetch_for_write(graph.slots.get(ring.upcoming_slot()));
+    prefetch_for_write(graph.slots.pointer(ring.slot_ahead()));
     let id = TaskId::new(ring.index(), sequence);
     let body = TaskBody { id, arguments: first_unit, edges: first_edge, ..body };
     // SAFETY: this is the orchestrator's thread, and the slot's last task is reclaimed.

@@ -329,6 +329,12 @@ impl SlotTable {
         self.ordinals[slot.index()].0.with(|cell| unsafe { *cell })
     }
 
+    /// Where a slot lies, for asking for its line.
+    #[inline]
+    pub fn pointer(&self, slot: SlotIndex) -> *const Slot {
+        self.slots.as_ptr().wrapping_add(slot.index())
+    }
+
     /// The slot with this number.
     #[inline]
     pub fn get(&self, slot: SlotIndex) -> &Slot {

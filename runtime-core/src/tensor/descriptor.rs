@@ -216,6 +216,7 @@ impl Tensor {
     #[inline(always)]
     pub fn is_sibling_of(&self, other: &Tensor) -> bool {
         let (mine, others) = (self.words(), other.words());
+        // In pieces that the compiler makes two instructions each of; one piece would be a call.
         mine[0] == others[0] && mine[2..6] == others[2..6] && mine[6..10] == others[6..10] && mine[10..] == others[10..]
     }
 

@@ -72,10 +72,13 @@ impl Sequential {
         self.note(Probe { place, version: self.store.roots[place.root].version, entry, marks });
     }
 
-    /// Finds or makes the entries of a whole task's arguments, if all their kinds are known and none takes a search. False if not: the task is then to be
-    /// abandoned, or looked up otherwise from the beginning.
+    /// Finds or makes the entries of a whole task's arguments, if all their kinds are known, none takes a search, and there is room. False if not: the task is then
+    /// to be abandoned, or looked up otherwise from the beginning.
     #[inline(always)]
     pub(in crate::index) fn meet(&mut self, arguments: &[Argument<'_>], findings: &mut impl Findings) -> bool {
+        if arguments.len() > self.touches.free() {
+            return false;
+        }
         for (number, argument) in arguments.iter().enumerate() {
             // One look for each access, in which it is a constant.
             let met = match *argument {
