@@ -106,7 +106,7 @@ impl Orchestrator {
             let allocated = ring.allocations.tail()..ring.allocations.head();
             for slot in tasks.chain(allocated.map(|sequence| ring.allocations.slot_of(sequence))) {
                 // SAFETY: by the method's contract nobody else touches slots between runs.
-                unsafe { self.graph.slots.get(slot).abandon() };
+                unsafe { self.graph.slots.abandon(slot) };
             }
             if ring.live() + ring.allocations.live() > 0 {
                 ring.abandon();

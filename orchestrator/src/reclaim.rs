@@ -71,13 +71,13 @@ impl Orchestrator {
         let ring = &mut self.rings.0[number];
         let (chunk, count) = ring.oldest_of_chunk(most);
         let (tail, head, first_of_run) = (ring.tail(), ring.head(), ring.first_of_run());
-        let slots = self.graph.slots.as_slice();
+        let slots = self.graph.slots.all();
         let (mut taken, mut edges) = (0, EdgeRuns::default());
         for sequence in tail..tail + count {
             let slot = chunk.slot_of(sequence);
-            let place = &slots[slot.index()];
-            let any_later = || (sequence..head).any(|later| slots[ring.slot_of(later).index()].is_free());
-            let is_free = place.is_free() || cfg!(prewire_mutation = "reclaimed_past_the_oldest") && any_later();
+            let place = slots.get(slot);
+            let any_later = || (sequence..head).any(|later| slots.is_free(ring.slot_of(later)));
+            let is_free = slots.is_free(slot) || cfg!(prewire_mutation = "reclaimed_past_the_oldest") && any_later();
             if !is_free {
                 break;
             }
@@ -99,7 +99,7 @@ impl Orchestrator {
         if taken == WITH_EACH_SUBMIT {
             // There are probably more, whose lines are with whoever ran them.
             for sequence in tail + taken..(tail + 2 * taken).min(head) {
-                prefetch_for_write(&raw const slots[ring.slot_of(sequence).index()]);
+                prefetch_for_write(self.graph.slots.pointer(ring.slot_of(sequence)));
             }
         }
         if taken != 0 {
@@ -120,7 +120,7 @@ impl Orchestrator {
             return false;
         }
         // SAFETY: nobody touches the tasks of an ended run.
-        unsafe { self.graph.slots.get(slot).abandon() };
+        unsafe { self.graph.slots.abandon(slot) };
         true
     }
 
@@ -128,13 +128,13 @@ impl Orchestrator {
     pub(crate) fn reclaim_allocations(&mut self, number: usize) -> bool {
         let mut any = false;
         while let Some(slot) = self.rings.0[number].allocations.oldest_not_kept() {
-            if !self.graph.slots.get(slot).is_free() {
+            if !self.graph.slots.is_free(slot) {
                 let tail = self.rings.0[number].allocations.tail();
                 if self.spans.is_empty() || !self.is_gone(RingIndex(number as u8), true, tail) {
                     break;
                 }
                 // SAFETY: nobody touches the tasks of an ended run.
-                unsafe { self.graph.slots.get(slot).abandon() };
+                unsafe { self.graph.slots.abandon(slot) };
             }
             self.rings.0[number].allocations.leave_oldest();
             any = true;

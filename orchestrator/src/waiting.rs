@@ -165,7 +165,7 @@ impl Orchestrator {
         let room = || {
             rings.0.iter().any(|ring| {
                 let oldest = [ring.oldest_not_kept(), ring.allocations.oldest_not_kept()];
-                oldest.into_iter().flatten().any(|slot| graph.slots.get(slot).is_free()) || left(ring)
+                oldest.into_iter().flatten().any(|slot| graph.slots.is_free(slot)) || left(ring)
             })
         };
         let mut look = || {

@@ -50,7 +50,7 @@ impl Blocking for Schedulers {
         let worked = self.step();
         if let Some(watched) = self.watched
             && self.freed_in_round.is_none()
-            && self.graph.slots.get(watched).is_free()
+            && self.graph.slots.is_free(watched)
         {
             self.freed_in_round = Some(self.rounds);
         }
@@ -159,7 +159,7 @@ fn a_waiting_submit_gets_its_slot_in_the_step_of_the_release() {
                 head = TaskId::new(head.ring(), head.sequence() + 1);
             }
             let watched = stepped.orchestrator.slot_of(head).expect("it is not reclaimed");
-            let full = stepped.orchestrator.usage().rings[1].slots == 8 && !stepped.graph.slots.get(watched).is_free();
+            let full = stepped.orchestrator.usage().rings[1].slots == 8 && !stepped.graph.slots.is_free(watched);
             let schedulers = &mut stepped.schedulers;
             (schedulers.rounds, schedulers.freed_in_round, schedulers.watched) = (0, None, Some(watched));
             let behind = [Dependency::on(last)];
@@ -194,7 +194,7 @@ fn a_million_tasks_release_only_their_own_edges() {
     }
     stepped.complete();
     assert_eq!((stepped.graph.completed(), last.sequence()), (TASKS, TASKS - 1));
-    assert!((0..stepped.graph.slots.len() as u32).all(|slot| stepped.graph.slots.get(SlotIndex(slot)).is_free()));
+    assert!((0..stepped.graph.slots.len() as u32).all(|slot| stepped.graph.slots.is_free(SlotIndex(slot))));
     stepped.end();
 }
 
@@ -269,7 +269,7 @@ fn after_a_successful_run_nothing_is_left() {
         let report = stepped.group.stall_report(stepped.platform.now_ns());
         assert_eq!((report.running, report.ready, report.waiting), (0, 0, 0));
         for slot in (0..graph.slots.len() as u32).map(SlotIndex) {
-            assert!(graph.slots.get(slot).is_free(), "{slot:?} is held");
+            assert!(graph.slots.is_free(slot), "{slot:?} is held");
         }
         stepped.end();
         // Nobody held anything, so what was taken back was taken back in the ordinary way, and it was everything.

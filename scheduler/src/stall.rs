@@ -22,7 +22,7 @@ impl<P: Platform> SchedulerGroup<P> {
         let (mut ready, mut waiting) = (Vec::new(), Vec::new());
         for slot in (0..self.graph.slots.len() as u32).map(SlotIndex) {
             let task = self.graph.slots.get(slot);
-            if task.holds() == 0 || task.consumers.ending().is_some() {
+            if self.graph.slots.holds(slot) == 0 || task.consumers.ending().is_some() {
                 continue;
             }
             // SAFETY: the task is held and everything is quiet, so nobody writes its slot.
@@ -86,7 +86,10 @@ impl<P: Platform> SchedulerGroup<P> {
             // SAFETY: as above; the edges of a wired task are not written before it is reclaimed.
             let edge = unsafe { self.graph.edges.get(EdgeIndex(edge)).read() };
             let producer = self.graph.slots.get(edge.producer);
-            if !edge.flags.contains(EdgeFlags::WAIT) || producer.holds() == 0 || producer.consumers.ending().is_some() {
+            if !edge.flags.contains(EdgeFlags::WAIT)
+                || self.graph.slots.holds(edge.producer) == 0
+                || producer.consumers.ending().is_some()
+            {
                 continue;
             }
             // SAFETY: as above.

@@ -194,6 +194,14 @@ impl Ring {
         if id.is_allocation() { self.allocations.slot_of(id.sequence()) } else { self.slot_of(id.sequence()) }
     }
 
+    /// The slot of a task of the present run, if it is live. None for an allocation.
+    #[inline(always)]
+    pub(crate) fn live_of_run(&self, id: TaskId) -> Option<SlotIndex> {
+        let oldest = self.tail.max(self.first_of_run);
+        let is_one = !id.is_allocation() && (oldest..self.head).contains(&id.sequence());
+        is_one.then(|| self.slot_of(id.sequence()))
+    }
+
     /// Whether a task or allocation with this id is live.
     pub(crate) fn has(&self, id: TaskId) -> bool {
         let live =

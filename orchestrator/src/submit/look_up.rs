@@ -5,18 +5,17 @@ use crate::Orchestrator;
 use crate::creators::Creators;
 use crate::edge_set::EdgeSet;
 use crate::external::External;
-use crate::index::{Access, Findings, Found, Hazard, Hazards, Index};
+use crate::index::{Access, Findings, Found, Hazard, Index};
 use crate::log::{EdgeOrigin, LoggedEdge};
 use crate::rings::Rings;
 use crate::scopes::Scopes;
 use crate::terms::Limited;
 use prewire_runtime_core::edge::EdgeFlags;
-use prewire_runtime_core::error::Refusal;
 use prewire_runtime_core::graph::Graph;
 use prewire_runtime_core::id::{SlotIndex, TaskId};
 use prewire_runtime_core::slot::{NO_CAUSE, Ordinal, SlotTable, TaskFlags};
 use prewire_runtime_core::sync::prefetch_for_write;
-use prewire_runtime_core::task::{Argument, Dependency, Member, Placement, Task};
+use prewire_runtime_core::task::{Argument, Member, Placement, Task};
 use prewire_runtime_core::tensor::Tensor;
 
 const KEPT: EdgeFlags = EdgeFlags::WAIT.union(EdgeFlags::RETAIN);
@@ -51,7 +50,7 @@ impl Validity<'_> {
 
     /// Whether the tensor is memory that is not for every task, but may be used so by one that is planned so.
     #[cold]
-    fn is_allowed(&self, tensor: &Tensor, plan: &Plan, access: Option<Access>) -> bool {
+    pub(super) fn is_allowed(&self, tensor: &Tensor, plan: &Plan, access: Option<Access>) -> bool {
         let known = self.known_types >> tensor.data_type().index() & 1 != 0;
         known && self.limited.terms(tensor).is_some_and(|terms| terms.allow(plan, access))
     }
@@ -94,7 +93,7 @@ impl Producers<'_> {
     /// The task that allocated a tensor, if one did: it is waited for and kept; with `uses_bytes` its failure is the consumer's, too.
     #[inline]
     pub(crate) fn creator(&mut self, tensor: &Tensor, uses_bytes: bool, argument: usize) {
-        if let Some(producer) = self.creator_of(tensor) {
+        if let Some(producer) = creator_of(self.rings, tensor) {
             let data = uses_bytes && !self.creators.is_overwritten(producer, tensor.buffer());
             let flags = if data { KEPT.union(EdgeFlags::DATA) } else { KEPT };
             self.add(producer, flags, EdgeOrigin::Creator, Some(argument));
@@ -103,21 +102,21 @@ impl Producers<'_> {
 
     /// Keeps the bytes of an allocated tensor without waiting for anybody.
     fn keep(&mut self, tensor: &Tensor) {
-        if let Some(producer) = self.creator_of(tensor) {
+        if let Some(producer) = creator_of(self.rings, tensor) {
             prefetch_for_write(self.slots.pointer(producer));
             self.edges.add(producer, EdgeFlags::RETAIN);
         }
     }
+}
 
-    /// The slot of the task that allocated the tensor. It is live, since it owns bytes and its scope is open; an empty tensor has nothing to keep.
-    #[inline]
-    fn creator_of(&self, tensor: &Tensor) -> Option<SlotIndex> {
-        let owner = tensor.owner();
-        if owner.is_none() || tensor.is_empty() {
-            return None;
-        }
-        Some(self.rings.get(owner.ring()).slot_of_id(owner))
+/// The slot of the task that allocated the tensor. It is live, since it owns bytes and its scope is open; an empty tensor has nothing to keep.
+#[inline(always)]
+pub(super) fn creator_of(rings: &Rings, tensor: &Tensor) -> Option<SlotIndex> {
+    let owner = tensor.owner();
+    if owner.is_none() || tensor.is_empty() {
+        return None;
     }
+    Some(rings.get(owner.ring()).slot_of_id(owner))
 }
 
 /// What the edge to a task that was found means.
@@ -144,7 +143,7 @@ impl Findings for Producers<'_> {
 
 impl Log<'_> {
     #[cold]
-    fn add(&mut self, producer: SlotIndex, flags: EdgeFlags, origin: EdgeOrigin, argument: Option<usize>) {
+    pub(super) fn add(&mut self, producer: SlotIndex, flags: EdgeFlags, origin: EdgeOrigin, argument: Option<usize>) {
         // SAFETY: this is the orchestrator's thread, and the index and the rings name only slots that it has not reclaimed.
         let producer = unsafe { self.graph.slots.get(producer).body() }.id;
         let argument = argument.map(|argument| argument as u16);
@@ -170,14 +169,6 @@ impl Findings for EdgesOnly<'_> {
     fn failed(&mut self, cause: u64, _: usize) {
         *self.blame = cause.min(*self.blame);
     }
-}
-
-/// Takes findings and forgets them: inside a manual scope what is written is entered, and nothing is inferred.
-struct Ignore;
-
-impl Findings for Ignore {
-    fn found(&mut self, _: Found) {}
-    fn failed(&mut self, _: u64, _: usize) {}
 }
 
 impl Orchestrator {
@@ -244,9 +235,13 @@ impl Orchestrator {
         first: usize,
         plan: &mut Plan,
     ) -> Result<bool, Box<Unfit>> {
-        let plain = !self.scopes.innermost().manual && !self.config.record;
+        let manual = self.scopes.innermost().manual;
+        let plain = !manual && !self.config.record;
         let predicated = plan.flags.has(TaskFlags::PREDICATE);
         let (mut number, mut outputs) = (0, false);
+        if manual {
+            return self.examine_manual(arguments, first, plan);
+        }
         while number < arguments.len() {
             if plain {
                 let mut edges =
@@ -261,7 +256,7 @@ impl Orchestrator {
         Ok(outputs)
     }
 
-    /// Checks one argument and finds its producers. True if it is an output.
+    /// Checks one argument of a task whose producers are inferred, and finds them. True if it is an output.
     #[inline(never)]
     fn examine_argument(
         &mut self,
@@ -269,22 +264,12 @@ impl Orchestrator {
         number: usize,
         plan: &mut Plan,
     ) -> Result<bool, Box<Unfit>> {
-        let manual = self.scopes.innermost().manual;
-        // What a manual scope writes is known to later automatic tasks, but not where everything is to be inferred as upstream does.
-        let entered = self.config.hazards != Hazards::ReadAfterWrite;
         let Some(tensor) = argument.existing() else { return Ok(true) };
         let access = Access::of(argument, plan.flags.has(TaskFlags::PREDICATE)).map(|(_, access)| access);
         let Parties { index, mut producers, validity } = self.parties();
         let usable = validity.is_usable(tensor);
         if !usable && !validity.is_allowed(tensor, plan, access) {
             return Err(self.not_allowed(number, tensor, plan, access).into());
-        }
-        if manual {
-            producers.keep(tensor);
-            if let (true, Some(access @ (Access::Overwrite | Access::Update))) = (entered, access) {
-                index.probe(&validity.external.rekeyed(tensor), access, number, &mut Ignore);
-            }
-            return Ok(false);
         }
         let owned = !tensor.owner().is_none();
         if owned {
@@ -360,35 +345,10 @@ impl Orchestrator {
         Parties { index: &mut self.index, producers, validity }
     }
 
-    /// Adds the producers that the user named. A producer that is already reclaimed is done; whether it failed is still known.
-    #[inline(never)]
-    fn look_up_dependencies(&mut self, dependencies: &[Dependency]) -> Result<(), Refusal> {
-        for &Dependency { task: id, flags } in dependencies {
-            let Some(ring) = self.rings.0.get(id.ring().index()) else {
-                return Err(Refusal::Dependency { id, problem: "was never issued" });
-            };
-            let (head, first_of_run) = if id.is_allocation() {
-                (ring.allocations.head(), ring.allocations.first_of_run())
-            } else {
-                (ring.head(), ring.first_of_run())
-            };
-            if id.sequence() >= head {
-                return Err(Refusal::Dependency { id, problem: "was never issued" });
-            }
-            if id.sequence() < first_of_run {
-                return Err(Refusal::Dependency { id, problem: "is of an earlier run" });
-            }
-            if !ring.has(id) {
-                if let Some(&cause) = self.failed.get(&id) {
-                    self.scratch.blame = cause.min(self.scratch.blame);
-                }
-                continue;
-            }
-            let producer = ring.slot_of_id(id);
-            // A dependency that is named waits, and carries failure.
-            let flags = flags.union(EdgeFlags::WAIT).union(EdgeFlags::DATA);
-            self.parties().producers.add(producer, flags, EdgeOrigin::Explicit, None);
-        }
-        Ok(())
+    /// What decides whether a tensor may be used now.
+    #[inline(always)]
+    pub(super) fn validity(&self) -> Validity<'_> {
+        let Orchestrator { external, limited, scopes, known_types, .. } = self;
+        Validity { external, limited, scopes, known_types: *known_types }
     }
 }

@@ -5,6 +5,8 @@ mod check;
 mod group;
 mod join;
 mod look_up;
+mod manual;
+mod named;
 mod outputs;
 mod straight;
 mod wire;

@@ -88,7 +88,7 @@ impl Orchestrator {
         let place = self.graph.slots.get(slot);
         place.consumers.close_unseen(Ending::Ok);
         // The orchestrator itself is the only one who could be waiting for the release.
-        let _ = place.release();
+        place.release();
         self.log_task(id, ordinal, || TaskKind::Allocation);
         id
     }
@@ -247,7 +247,7 @@ impl Orchestrator {
     /// Puts the edges onto their producers' lists. Returns how many producers will arrive.
     #[inline(always)]
     fn link(&self, consumer: SlotIndex, place: &Slot, first_edge: u32) -> u32 {
-        let (found, slots) = (self.edge_set.as_slice(), self.graph.slots.as_slice());
+        let (found, slots) = (self.edge_set.as_slice(), self.graph.slots.all());
         let mut places = self.graph.edges.run(EdgeIndex(first_edge), found.len()).iter();
         let (mut edge, mut waits) = (first_edge, 0);
         for &(producer, flags) in found {
@@ -255,10 +255,10 @@ impl Orchestrator {
             let body = EdgeBody { consumer, producer, flags };
             let number = EdgeIndex(edge);
             edge += 1;
-            let producer = &slots[producer.index()];
             if flags.contains(EdgeFlags::RETAIN) {
-                producer.hold();
+                slots.hold(producer);
             }
+            let producer = slots.get(producer);
             if !flags.contains(EdgeFlags::WAIT) {
                 // SAFETY: the edge belongs to the task that is being made.
                 unsafe { edge_place.write(body) };

@@ -273,7 +273,7 @@ fn creators_are_waited_for_and_kept() {
     assert!(rig.retirer.is_ready(without), "it does not wait for the later writer");
     rig.gate(without);
     let slot = rig.orchestrator.slot_of(creator).unwrap();
-    let holds = rig.graph.slots.get(slot).holds();
+    let holds = rig.graph.slots.holds(slot);
     rig.retirer.complete(writer);
     let next = rig.overwrite(&tensor, |_| {});
     assert!(rig.retirer.is_ready(next), "the argument without dependency left no trace");
@@ -281,7 +281,7 @@ fn creators_are_waited_for_and_kept() {
     rig.retirer.complete(without);
     rig.retirer.complete(next);
     assert_eq!(holds, 2, "the writer and the task without dependency kept the creator");
-    assert_eq!(rig.graph.slots.get(slot).holds(), 0);
+    assert_eq!(rig.graph.slots.holds(slot), 0);
 }
 
 /// Claims CHIP-029.

@@ -179,10 +179,11 @@ impl Script {
     {
         let sources = piece(&self.arguments, &task.arguments);
         let State { tensors, ids, named } = state;
-        let mut arguments = [Argument::Output(NewTensor::new(&[], DataType::U8)); N];
-        for (argument, source) in arguments.iter_mut().zip(sources) {
-            *argument = self.argument(source, tensors);
-        }
+        let arguments: [Argument<'_>; N] = std::array::from_fn(|number| match sources.get(number) {
+            Some(source) => self.argument(source, tensors),
+            // Behind the last one, and cut off below.
+            None => Argument::Output(NewTensor::new(&[], DataType::U8)),
+        });
         named.clear();
         named.extend(piece(&self.named, &task.named).iter().map(|&(producer, flags)| {
             let task = ids[producer as usize];
@@ -201,8 +202,11 @@ impl Script {
             let operand = &tensors[*tensor as usize];
             built = built.predicate(Predicate { operand, indices, comparison: *comparison, target: *target });
         }
-        let submitted = submit(&built)?;
-        state.enter(task.index, piece(&self.views, &task.views), &submitted)
+        // Looked at where it lies: a copy would be loaded before its parts have reached the cache.
+        match submit(&built) {
+            Ok(ref submitted) => state.enter(task.index, piece(&self.views, &task.views), submitted),
+            Err(error) => Err(error),
+        }
     }
 
     #[inline]

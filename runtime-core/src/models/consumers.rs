@@ -16,7 +16,7 @@ fn loom_push_against_close() {
             let edges = Arc::new(EdgeTable::new(2));
             let bytes = Arc::new(Bytes::new());
             let released = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
-            prepare(slots.get(SlotIndex(0)), 0, 1);
+            prepare(&slots, 0, 0, 1);
 
             let closer = {
                 let (slots, edges, bytes, released) = (slots.clone(), edges.clone(), bytes.clone(), released.clone());
@@ -55,7 +55,7 @@ fn loom_consumers_come_in_the_order_of_their_submission() {
     model(|| {
         let slots = SlotTable::new(4);
         let edges = EdgeTable::new(3);
-        prepare(slots.get(SlotIndex(0)), 0, 1);
+        prepare(&slots, 0, 0, 1);
         for consumer in 1..4 {
             let edge = write_edge(&edges, consumer - 1, consumer, 0);
             // SAFETY: single thread, edge on no list.

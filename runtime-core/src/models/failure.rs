@@ -10,7 +10,7 @@ fn loom_the_router_knows_every_failure() {
     model(|| {
         let slots = Arc::new(SlotTable::new(1));
         let seen = Arc::new(AtomicU64::new(NO_CAUSE));
-        prepare_with_edges(slots.get(SlotIndex(0)), 9, 2);
+        prepare_with_edges(&slots, 0, 9, 2);
         let finish = |cause: u64, slots: &SlotTable, seen: &AtomicU64| {
             let slot = slots.get(SlotIndex(0));
             let late = cfg!(prewire_mutation = "blame_after_arrival");

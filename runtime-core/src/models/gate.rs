@@ -33,7 +33,7 @@ fn loom_the_task_at_a_gate_becomes_ready_once() {
                 }
             })
         };
-        prepare(slots.get(SlotIndex(0)), 5, 1);
+        prepare(&slots, 0, 5, 1);
         slots.get(SlotIndex(0)).expect(1);
         if !gate.wait_at(SlotIndex(0)) {
             // SAFETY: ordered by the gate, which is what is tested.

@@ -13,7 +13,7 @@ fn loom_directed_tasks_arrive_whole() {
         let inbox = Arc::new(Inbox::new());
         let bytes = Arc::new([Bytes::new(), Bytes::new()]);
         for slot in 0..2 {
-            prepare(slots.get(SlotIndex(slot)), slot as u64, 1);
+            prepare(&slots, slot, slot as u64, 1);
         }
         let routers: Vec<_> = (0..2u32)
             .map(|router| {

@@ -17,7 +17,7 @@ mod walker;
 
 use crate::edge::{EdgeBody, EdgeFlags, EdgeTable};
 use crate::id::{EdgeIndex, KernelId, SlotIndex, TaskId};
-use crate::slot::{Parts, Slot, TaskBody, TaskFlags};
+use crate::slot::{Parts, SlotTable, TaskBody, TaskFlags};
 use crate::sync::UnsafeCell;
 
 /// Bytes that a task writes and another reads, for loom to watch.
@@ -59,15 +59,15 @@ pub(crate) fn body(sequence: u64, blocks: u32) -> TaskBody {
 }
 
 /// Makes a slot a task.
-pub(crate) fn prepare(slot: &Slot, sequence: u64, blocks: u32) {
+pub(crate) fn prepare(slots: &SlotTable, slot: u32, sequence: u64, blocks: u32) {
     // SAFETY: the models prepare a slot before they start their threads, or after they found it free.
-    unsafe { slot.prepare(body(sequence, blocks)) };
+    unsafe { slots.prepare(SlotIndex(slot), body(sequence, blocks), sequence) };
 }
 
 /// Makes a slot a task of one block that has so many edges.
-pub(crate) fn prepare_with_edges(slot: &Slot, sequence: u64, edge_count: u32) {
+pub(crate) fn prepare_with_edges(slots: &SlotTable, slot: u32, sequence: u64, edge_count: u32) {
     // SAFETY: as above.
-    unsafe { slot.prepare(TaskBody { edge_count, ..body(sequence, 1) }) };
+    unsafe { slots.prepare(SlotIndex(slot), TaskBody { edge_count, ..body(sequence, 1) }, sequence) };
 }
 
 /// Writes an edge that nobody can see yet.

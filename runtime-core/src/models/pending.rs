@@ -14,7 +14,7 @@ fn loom_exactly_one_routes() {
         let routed = Arc::new(AtomicU32::new(0));
         let wired = Arc::new(AtomicU32::new(0));
         // The third edge leads to a producer that the orchestrator finds done.
-        prepare_with_edges(slots.get(SlotIndex(0)), 0, 3);
+        prepare_with_edges(&slots, 0, 0, 3);
 
         let route = |wired: &AtomicU32, bytes: &[Bytes; 2], routed: &AtomicU32| {
             assert_eq!(wired.load(Ordering::Relaxed), 1, "routed before its wiring was finished");

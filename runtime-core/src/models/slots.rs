@@ -11,22 +11,21 @@ fn loom_a_held_slot_is_not_reused() {
     model(|| {
         let slots = Arc::new(SlotTable::new(1));
         let bytes = Arc::new(Bytes::new());
-        let slot = slots.get(SlotIndex(0));
-        prepare(slot, 0, 1);
+        prepare(&slots, 0, 0, 1);
         // A consumer retains the slot beside its own execution.
-        slot.hold();
+        slots.hold(SlotIndex(0));
         let holders: Vec<_> = (0..2)
             .map(|_| {
                 let (slots, bytes) = (slots.clone(), bytes.clone());
                 thread::spawn(move || {
                     assert_eq!(bytes.read(), 0, "the bytes were reused while they were held");
-                    let _last = slots.get(SlotIndex(0)).release();
+                    slots.get(SlotIndex(0)).release();
                 })
             })
             .collect();
-        if slot.is_free() {
+        if slots.is_free(SlotIndex(0)) {
             bytes.write(1);
-            prepare(slot, 1, 1);
+            prepare(&slots, 0, 1, 1);
         }
         for holder in holders {
             holder.join().unwrap();
@@ -41,7 +40,7 @@ fn loom_exactly_one_finishes() {
         let slots = Arc::new(SlotTable::new(1));
         let bytes = Arc::new([Bytes::new(), Bytes::new()]);
         let finished = Arc::new(AtomicU32::new(0));
-        prepare(slots.get(SlotIndex(0)), 0, 2);
+        prepare(&slots, 0, 0, 2);
         let end = |block: usize, slots: &SlotTable, bytes: &[Bytes; 2], finished: &AtomicU32| {
             bytes[block].write(1);
             if slots.get(SlotIndex(0)).end_subtasks(1) {
@@ -68,7 +67,7 @@ fn loom_conditions_precede_completion() {
         let counter = Arc::new(AtomicU32::new(0));
         let registered = Arc::new(AtomicU32::new(0));
         let finished = Arc::new(AtomicU32::new(0));
-        prepare(slots.get(SlotIndex(0)), 0, 1);
+        prepare(&slots, 0, 0, 1);
         let device = {
             let counter = counter.clone();
             thread::spawn(move || counter.store(1, Ordering::Release))

@@ -16,7 +16,7 @@ fn loom_the_walk_survives_its_consumers() {
         let slots = Arc::new(SlotTable::new(4));
         let edges = Arc::new(EdgeTable::new(2));
         for (slot, edges) in (0..4).zip([0, 1, 1, 0]) {
-            prepare_with_edges(slots.get(SlotIndex(slot)), slot as u64, edges);
+            prepare_with_edges(&slots, slot, u64::from(slot), edges);
         }
         for consumer in 1..3 {
             let edge = write_edge(&edges, consumer - 1, consumer, 0);
@@ -33,14 +33,14 @@ fn loom_the_walk_survives_its_consumers() {
                     assert!(consumer.arrive());
                     ready.push(edge.consumer.0);
                     // The consumer runs and is released at once.
-                    let _last = consumer.release();
+                    consumer.release();
                 }
                 assert_eq!(ready, [1, 2], "each consumer once, in order");
             })
         };
         // The orchestrator finds the first consumer's slot free and gives it, with its edge, to a new task behind the other producer.
-        if slots.get(SlotIndex(1)).is_free() {
-            prepare(slots.get(SlotIndex(1)), 4, 1);
+        if slots.is_free(SlotIndex(1)) {
+            prepare(&slots, 1, 4, 1);
             let edge = write_edge(&edges, 0, 1, 3);
             // SAFETY: this thread is the orchestrator; the edge went with its reclaimed task.
             assert_eq!(unsafe { slots.get(SlotIndex(3)).consumers.push(&edges, edge) }, Pushed::Linked);

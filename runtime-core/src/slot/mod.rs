@@ -2,12 +2,13 @@
 //!
 //! # Who may touch what
 //!
-//! | field | orchestrator, before publication | while the task waits or runs | orchestrator, when `holds` is 0 |
+//! | field | orchestrator, before publication | while the task waits or runs | orchestrator, when all holds that were taken are released |
 //! |---|---|---|---|
 //! | `body`, `extra` | writes | anybody reads | reuses the slot |
 //! | `consumers` | opens | orchestrator pushes, the finisher closes | reads |
 //! | `pending` | sets a share for each edge | producers and, once, the orchestrator subtract | – |
-//! | `holds` | sets 1 | orchestrator adds, anybody subtracts, by read-modify-write only | reads with acquire |
+//! | `released` | sets 0 | anybody adds, by read-modify-write only | reads with acquire |
+//! | `taken`, apart | sets 1 | orchestrator adds | reads |
 //! | `subtasks` | sets blocks × parts | each ended block subtracts | – |
 //! | `next_block` | sets 0 | only who holds the task (queue, hand, gang gate) | – |
 //! | `cause` | clears | failed producers lower it before they release `pending` | reads |
@@ -36,7 +37,7 @@ pub struct Slot {
     /// Who waits for the task.
     pub consumers: ConsumerList,
     pending: AtomicU32,
-    holds: AtomicU32,
+    released: AtomicU32,
     subtasks: AtomicU32,
     cause: AtomicU64,
     next_block: AtomicU32,
@@ -70,7 +71,7 @@ impl Slot {
         Slot {
             consumers: ConsumerList::closed(),
             pending: AtomicU32::new(0),
-            holds: AtomicU32::new(0),
+            released: AtomicU32::new(0),
             subtasks: AtomicU32::new(0),
             cause: AtomicU64::new(NO_CAUSE),
             next_block: AtomicU32::new(0),
@@ -79,7 +80,7 @@ impl Slot {
         }
     }
 
-    /// Makes the slot a new task: one hold for execution, a share of `pending` for each of its edges, nothing failed, no block claimed.
+    /// Makes the slot a new task: no hold released, a share of `pending` for each of its edges, nothing failed, no block claimed.
     ///
     /// A share is taken down by the producer at the edge's other end or, where none will, by the orchestrator behind all its links
     /// ([`Slot::give_back`]). So the task is not ready before the last of its edges is written, and one whose producers all run costs the orchestrator no
@@ -88,12 +89,11 @@ impl Slot {
     /// # Safety
     /// Only the orchestrator, on a slot whose last task was consumed.
     #[inline]
-    pub unsafe fn prepare(&self, body: TaskBody) {
-        debug_assert_eq!(self.holds.load(Ordering::Relaxed), 0, "a slot was reused while it was held");
+    unsafe fn prepare(&self, body: TaskBody) {
         self.consumers.open();
         let dropped = if cfg!(prewire_mutation = "wiring_share_dropped") { body.edge_count.min(1) } else { 0 };
         self.pending.store(body.edge_count - dropped, Ordering::Relaxed);
-        self.holds.store(1, Ordering::Relaxed);
+        self.released.store(0, Ordering::Relaxed);
         self.subtasks.store(body.blocks * body.parts.count(), Ordering::Relaxed);
         self.cause.store(NO_CAUSE, Ordering::Relaxed);
         self.next_block.store(0, Ordering::Relaxed);
@@ -190,46 +190,13 @@ impl Slot {
         self.cause.load(Ordering::Relaxed)
     }
 
-    /// Another user of the slot's memory.
-    ///
-    /// Only the orchestrator adds, and only while it knows the slot to be unreclaimed, which it alone decides; so Relaxed is enough.
-    #[inline]
-    pub fn hold(&self) {
-        if !cfg!(prewire_mutation = "hold_not_taken") {
-            self.holds.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Gives a hold back: everything this thread did with the slot happens before its reuse. True if it was the last.
+    /// Gives a hold back: everything this thread did with the slot happens before its reuse.
     ///
     /// After the call the slot must not be touched.
     #[inline]
-    pub fn release(&self) -> bool {
+    pub fn release(&self) {
         let order = if cfg!(prewire_mutation = "release_relaxed") { Ordering::Relaxed } else { Ordering::Release };
-        let before = self.holds.fetch_sub(1, order);
-        debug_assert_ne!(before, 0, "a hold was given back twice");
-        before == 1
-    }
-
-    /// Drops every hold of a task whose run was ended before it was over.
-    ///
-    /// # Safety
-    /// Only the orchestrator, when nobody else touches slots any more.
-    pub unsafe fn abandon(&self) {
-        self.holds.store(0, Ordering::Relaxed);
-    }
-
-    /// Whether nobody holds the slot. Only the orchestrator asks; a yes lets it reuse everything the slot owns.
-    #[inline]
-    pub fn is_free(&self) -> bool {
-        let order = if cfg!(prewire_mutation = "free_relaxed") { Ordering::Relaxed } else { Ordering::Acquire };
-        let running = cfg!(prewire_mutation = "own_execution_not_held") as u32;
-        self.holds.load(order) <= running
-    }
-
-    /// How many holds there are, for reports.
-    pub fn holds(&self) -> u32 {
-        self.holds.load(Ordering::Relaxed)
+        self.released.fetch_add(1, order);
     }
 
     /// Claims up to `most` blocks: the first, and how many. Only who holds the task (took it from a queue) claims.
@@ -296,6 +263,9 @@ pub struct SlotTable {
     slots: Box<[Slot]>,
     /// Apart from the slots, where it would be alone on a line: each task has one, and it is read where something failed.
     ordinals: Box<[OrdinalCell]>,
+    /// How many holds were ever taken on each slot's task: one for execution, and one for each edge that retains. Only the orchestrator writes it, so that taking
+    /// one needs no read-modify-write; others read it for reports.
+    taken: Box<[AtomicU32]>,
 }
 
 impl SlotTable {
@@ -304,17 +274,22 @@ impl SlotTable {
         SlotTable {
             slots: (0..capacity).map(|_| Slot::new()).collect(),
             ordinals: (0..capacity).map(|_| OrdinalCell(UnsafeCell::new(0))).collect(),
+            taken: (0..capacity).map(|_| AtomicU32::new(0)).collect(),
         }
     }
 
-    /// Makes a slot a new task ([`Slot::prepare`]), the one submitted as number `ordinal` of its run.
+    /// Makes a slot a new task, the one submitted as number `ordinal` of its run, with one hold for its execution.
+    ///
+    /// It waits for an arrival for each of its edges; see [`Slot::give_back`].
     ///
     /// # Safety
     /// Only the orchestrator, on a slot whose last task was consumed.
     #[inline(always)]
     pub unsafe fn prepare(&self, slot: SlotIndex, body: TaskBody, ordinal: Ordinal) {
+        debug_assert_eq!(self.holds(slot), 0, "a slot was reused while it was held");
         // SAFETY: by contract nobody else can see the slot, nor what belongs to it.
         self.ordinals[slot.index()].0.with_mut(|cell| unsafe { *cell = ordinal });
+        self.taken[slot.index()].store(1, Ordering::Relaxed);
         // SAFETY: by contract.
         unsafe { self.slots[slot.index()].prepare(body) };
     }
@@ -327,6 +302,33 @@ impl SlotTable {
     pub unsafe fn ordinal(&self, slot: SlotIndex) -> Ordinal {
         // SAFETY: it is written with the body and read-only while the contract holds.
         self.ordinals[slot.index()].0.with(|cell| unsafe { *cell })
+    }
+
+    /// [`AllSlots::hold`].
+    #[inline]
+    pub fn hold(&self, slot: SlotIndex) {
+        self.all().hold(slot);
+    }
+
+    /// [`AllSlots::is_free`].
+    #[inline]
+    pub fn is_free(&self, slot: SlotIndex) -> bool {
+        self.all().is_free(slot)
+    }
+
+    /// How many holds there are, for reports. Who asks while others take and release them may be told of one too many.
+    pub fn holds(&self, slot: SlotIndex) -> u32 {
+        let released = self.slots[slot.index()].released.load(Ordering::Acquire);
+        self.taken[slot.index()].load(Ordering::Relaxed).saturating_sub(released)
+    }
+
+    /// Drops every hold of a task whose run was ended before it was over.
+    ///
+    /// # Safety
+    /// Only the orchestrator, when nobody else touches slots any more.
+    pub unsafe fn abandon(&self, slot: SlotIndex) {
+        let taken = self.taken[slot.index()].load(Ordering::Relaxed);
+        self.slots[slot.index()].released.store(taken, Ordering::Relaxed);
     }
 
     /// Where a slot lies, for asking for its line.
@@ -343,8 +345,8 @@ impl SlotTable {
 
     /// All slots. For a loop that looks at several behind an acquire each, which the table would be found anew after.
     #[inline]
-    pub fn as_slice(&self) -> &[Slot] {
-        &self.slots
+    pub fn all(&self) -> AllSlots<'_> {
+        AllSlots { slots: &self.slots, taken: &self.taken }
     }
 
     /// How many slots there are.
@@ -355,5 +357,40 @@ impl SlotTable {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
+    }
+}
+
+/// The slots of a table, found once.
+#[derive(Clone, Copy, Debug)]
+pub struct AllSlots<'a> {
+    slots: &'a [Slot],
+    taken: &'a [AtomicU32],
+}
+
+impl<'a> AllSlots<'a> {
+    /// The slot with this number.
+    #[inline]
+    pub fn get(self, slot: SlotIndex) -> &'a Slot {
+        &self.slots[slot.index()]
+    }
+
+    /// Another user of a slot's memory. Only the orchestrator, and only while it knows the slot to be unreclaimed, which it alone decides.
+    #[inline]
+    pub fn hold(self, slot: SlotIndex) {
+        if !cfg!(prewire_mutation = "hold_not_taken") {
+            let taken = &self.taken[slot.index()];
+            taken.store(taken.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nobody holds the slot. Only the orchestrator asks; a yes lets it reuse everything the slot owns.
+    #[inline]
+    pub fn is_free(self, slot: SlotIndex) -> bool {
+        let order = if cfg!(prewire_mutation = "free_relaxed") { Ordering::Relaxed } else { Ordering::Acquire };
+        let running = cfg!(prewire_mutation = "own_execution_not_held") as u32;
+        let taken = self.taken[slot.index()].load(Ordering::Relaxed);
+        let released = self.slots[slot.index()].released.load(order);
+        debug_assert!(released <= taken, "a hold was given back twice");
+        released + running >= taken
     }
 }

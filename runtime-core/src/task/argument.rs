@@ -99,22 +99,14 @@ impl<'a> Argument<'a> {
     /// The number of the tag that says what the task does with it. A match from tag to tag would become a jump that nobody can foretell; one that counts
     /// variants is a subtraction.
     #[inline]
-    pub(crate) const fn tag_number(&self) -> u8 {
-        const TAGS: [ArgumentTag; 5] = [
+    pub(crate) fn tag_number(&self) -> u8 {
+        static TAGS: [ArgumentTag; 5] = [
             ArgumentTag::Input,
             ArgumentTag::InOut,
             ArgumentTag::OutputExisting,
             ArgumentTag::NoDependency,
             ArgumentTag::Output,
         ];
-        const PACKED: u32 = {
-            let (mut packed, mut variant) = (0, 0);
-            while variant < TAGS.len() {
-                packed |= (TAGS[variant] as u32) << (4 * variant);
-                variant += 1;
-            }
-            packed
-        };
         let variant = match self {
             Argument::Input(_) => 0,
             Argument::InOut(_) => 1,
@@ -122,7 +114,7 @@ impl<'a> Argument<'a> {
             Argument::NoDependency(_) => 3,
             Argument::Output(_) => 4,
         };
-        (PACKED >> (4 * variant) & 15) as u8
+        TAGS[variant] as u8
     }
 
     /// The tensor, if it exists already.

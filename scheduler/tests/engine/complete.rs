@@ -106,7 +106,7 @@ impl SubTaskRound {
         let (blocks, parts) = (1 + round as u32 % 64, [Parts(1), Parts(3), Parts(7)][round / 64 % 3]);
         let slots = SlotTable::new(1);
         // SAFETY: a fresh slot that only this round has.
-        unsafe { slots.get(SlotIndex(0)).prepare(crate::ready::body(parts, blocks)) };
+        unsafe { slots.prepare(SlotIndex(0), crate::ready::body(parts, blocks), 0) };
         let mut order: Vec<u32> = (0..blocks * parts.count()).collect();
         let mut seed = round as u64 + 1;
         for at in (1..order.len()).rev() {
@@ -183,10 +183,10 @@ fn holds_are_dropped_in_time() {
     world.settle();
     world.finish_task(producer, Ended::Ok);
     world.settle();
-    assert_eq!(world.graph.slots.get(producer).holds(), 1, "the consumer still uses the producer's memory");
+    assert_eq!(world.graph.slots.holds(producer), 1, "the consumer still uses the producer's memory");
     world.finish_task(consumer, Ended::Ok);
     world.settle();
-    assert!([producer, consumer].into_iter().all(|slot| world.graph.slots.get(slot).is_free()));
+    assert!([producer, consumer].into_iter().all(|slot| world.graph.slots.is_free(slot)));
 }
 
 #[test]
@@ -203,9 +203,9 @@ fn a_long_list_of_consumers_is_walked_in_pieces() {
     let released = world.queued();
     assert!((1..=128).contains(&released), "{released} consumers were released in one step");
     assert!(world.chip.running().iter().any(|one| one.payload.slot == other), "another task is dispatched meanwhile");
-    assert!(!world.graph.slots.get(producer).is_free(), "the walk is not over");
+    assert!(!world.graph.slots.is_free(producer), "the walk is not over");
     world.settle();
-    assert!(world.graph.slots.get(producer).is_free());
+    assert!(world.graph.slots.is_free(producer));
     world.finish_task(other, Ended::Ok);
     while world.graph.completed() < world.submitted {
         for one in world.chip.running() {
@@ -243,7 +243,7 @@ fn unrelated_tasks_do_not_wait_for_the_end_of_a_long_walk() {
             left.retain(|&slot| slot != one.payload.slot);
             world.chip.finish(one.core, Ended::Ok);
         }
-        assert!(!world.graph.slots.get(producer).is_free(), "the walk ended in step {steps}, with {} left", left.len());
+        assert!(!world.graph.slots.is_free(producer), "the walk ended in step {steps}, with {} left", left.len());
     }
     let walked = world.graph.progress[owner].completed.load(Ordering::Relaxed);
     assert!(walked < CONSUMERS as u64, "its owner is not through");

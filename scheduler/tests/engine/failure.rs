@@ -99,7 +99,7 @@ fn a_task_with_a_failed_and_an_unfinished_producer_stays_alive() {
         world.settle();
         world.finish_task(other, Ended::Ok);
         world.settle();
-        assert!(!world.graph.slots.get(consumer).is_free());
+        assert!(!world.graph.slots.is_free(consumer));
         assert_eq!(world.ending(consumer), None);
     }
     let before = world.dispatches().len();

@@ -54,12 +54,13 @@ fn eight_producers_at_once_route_their_consumer_once() {
         for _ in 0..ROUNDS / AT_ONCE {
             for (at, routed) in routed.iter().enumerate() {
                 routed.store(0, Ordering::Relaxed);
-                let slot = slots.get(SlotIndex(at as u32));
-                while slot.holds() > 0 {
+                let index = SlotIndex(at as u32);
+                let slot = slots.get(index);
+                while slots.holds(index) > 0 {
                     slot.release();
                 }
                 // SAFETY: the other threads wait at the gate.
-                unsafe { slot.prepare(body(Parts::CUBE, 1)) };
+                unsafe { slots.prepare(index, body(Parts::CUBE, 1), 0) };
                 slot.expect(8);
             }
             gate.wait();

@@ -141,9 +141,8 @@ impl World {
         let kernels = Arc::new(kernels);
         self.chip.begin_run(self.run, &kernels).unwrap();
         for slot in (0..self.graph.slots.len() as u32).map(SlotIndex) {
-            let slot = self.graph.slots.get(slot);
-            while slot.holds() > 0 {
-                slot.release();
+            while self.graph.slots.holds(slot) > 0 {
+                self.graph.slots.get(slot).release();
             }
         }
         (self.next_slot, self.next_edge, self.next_ordinal, self.submitted) = (0, 0, 0, 0);
@@ -184,7 +183,7 @@ impl World {
         for (at, &(producer, flags)) in producers.iter().enumerate() {
             let from = self.graph.slots.get(producer);
             if flags.contains(EdgeFlags::RETAIN) {
-                from.hold();
+                self.graph.slots.hold(producer);
             }
             // SAFETY: the edge belongs to the task that is being wired; tests name producers that are not reclaimed.
             let pushed =
@@ -222,7 +221,7 @@ impl World {
             for _ in 0..self.graph.slots.len() {
                 let slot = SlotIndex(self.next_slot % self.graph.slots.len() as u32);
                 self.next_slot = self.next_slot.wrapping_add(1);
-                if self.graph.slots.get(slot).is_free() {
+                if self.graph.slots.is_free(slot) {
                     return slot;
                 }
             }

@@ -3,7 +3,7 @@
 use super::{Crowd, Marks, Probe, Seen, Sequential};
 use crate::index::entry::NOT_FAILED;
 use crate::index::pool::NONE;
-use crate::index::store::Sight;
+use crate::index::store::{Place, Sight};
 use crate::index::touches::{Taken, Touch};
 use prewire_runtime_core::id::SlotIndex;
 
@@ -15,6 +15,9 @@ impl Sequential {
     pub(in crate::index) fn commit(&mut self, slot: SlotIndex) {
         let pending = self.seen.len() + self.probes.len();
         debug_assert!(!self.stale || pending == 0, "a slot or a buffer went between look-up and entry");
+        if !self.probes.is_empty() {
+            return self.commit_probes(slot);
+        }
         let mut taken = self.touches.begin(slot);
         for place in 0..self.seen.len() {
             let Seen { entry, writes, .. } = self.seen[place];
@@ -25,24 +28,23 @@ impl Sequential {
             }
         }
         self.seen.clear();
-        if !self.probes.is_empty() {
-            taken = self.commit_probes(taken, slot);
-        }
         self.touches.end(slot, taken);
     }
 
     /// [`Sequential::commit`] for what was searched for.
     #[inline(never)]
-    fn commit_probes(&mut self, mut taken: Taken, slot: SlotIndex) -> Taken {
+    fn commit_probes(&mut self, slot: SlotIndex) {
+        let mut taken = self.touches.begin(slot);
         for place in 0..self.probes.len() {
-            let Probe { place: wanted, version, entry, marks } = self.probes[place];
+            // Word by word: a copy of the place would be loaded before its parts have reached the cache.
+            let &Probe { place: Place { root, .. }, version, entry, marks } = &self.probes[place];
             // An earlier argument of the same task may have changed what the buffer's root holds.
-            let (entry, covers) = if wanted.root == NONE || self.store.roots[wanted.root].version != version {
+            let (entry, covers) = if root == NONE || self.store.roots[root].version != version {
                 self.look_again(place)
             } else if entry != NONE {
                 (entry, marks.has(Marks::COVERS))
             } else {
-                let entry = self.store.insert(wanted, marks.has(Marks::AT_CORNER));
+                let entry = self.store.insert(self.probes[place].place, marks.has(Marks::AT_CORNER));
                 (entry, marks.has(Marks::COVERS))
             };
             if !marks.has(Marks::WRITES) {
@@ -58,7 +60,7 @@ impl Sequential {
             }
         }
         self.probes.clear();
-        taken
+        self.touches.end(slot, taken);
     }
 
     /// The entry of a probed region, made if there is none, and whether the region covers others, where that is not what it was.
