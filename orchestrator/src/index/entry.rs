@@ -2,9 +2,6 @@
 
 use super::pool::NONE;
 
-/// A mark for "nothing failed here".
-pub(super) const NOT_FAILED: u64 = u64::MAX;
-
 /// A region, its last writer, and the readers since. One cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
@@ -13,8 +10,10 @@ pub(super) struct Entry {
     pub(super) start: u64,
     /// The corner of the grid cell it is listed under.
     pub(super) corner: u64,
-    /// What the writer retired with if it failed, else [`NOT_FAILED`].
-    pub(super) failed: u64,
+    /// What it is found by, in a bucket.
+    pub(super) hash: u32,
+    /// The number of the cause that the writer retired with if it failed, else [`NONE`].
+    pub(super) failed: u32,
     pub(super) geometry: u32,
     pub(super) root: u32,
     /// The grid it is in, [`NONE`] if it is one of the root's loose regions.
@@ -42,7 +41,8 @@ impl Entry {
         Entry {
             start,
             corner: start,
-            failed: NOT_FAILED,
+            hash: 0,
+            failed: NONE,
             geometry,
             root,
             grid: NONE,
@@ -59,6 +59,6 @@ impl Entry {
     /// Whether nothing is known of the region any more.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
-        self.writer == NONE && self.readers == NONE && self.failed == NOT_FAILED
+        self.writer == NONE && self.readers == NONE && self.failed == NONE
     }
 }

@@ -113,7 +113,7 @@ impl Grid {
     /// Whether every region in the grid has a cell to itself and begins at its corner.
     #[inline]
     pub(super) fn is_strict(&self) -> bool {
-        self.off_corner == 0 && self.crossing == 0 && self.twins == 0
+        self.off_corner | self.crossing | self.twins == 0
     }
 
     /// Whether the grid's own footprint, placed at `start`, fills exactly one cell.

@@ -1,7 +1,6 @@
 //! Phase 2: the task takes its place as reader and writer.
 
 use super::{Crowd, Marks, Probe, Seen, Sequential};
-use crate::index::entry::NOT_FAILED;
 use crate::index::pool::NONE;
 use crate::index::store::{Place, Sight};
 use crate::index::touches::{Taken, Touch};
@@ -82,7 +81,7 @@ impl Sequential {
         self.near.clear();
         let Sight { exact, corner } = self.store.look(wanted, marks.has(Marks::WRITES), &mut self.near);
         let covers = self.near.iter().any(|near| near.covered);
-        (if exact == NONE { self.store.insert(wanted, corner != NONE) } else { exact }, covers)
+        (if exact == NONE { self.store.insert(wanted, corner.is_some()) } else { exact }, covers)
     }
 
     /// Adds a reader to an entry, unless the task already is its writer or its newest reader.
@@ -108,7 +107,7 @@ impl Sequential {
     #[inline(always)]
     fn write(&mut self, taken: &mut Taken, slot: u32, entry: u32) {
         let listed = &self.store.entries[entry];
-        if listed.readers != NONE || listed.failed != NOT_FAILED {
+        if listed.readers != NONE || listed.failed != NONE {
             self.forget_accesses(entry);
         }
         let touch = self.touches.take(taken, Touch::write(slot, entry));
@@ -141,11 +140,7 @@ impl Sequential {
         if self.store.entries[entry].readers != NONE {
             self.detach_readers(entry);
         }
-        let listed = &mut self.store.entries[entry];
-        if listed.failed != NOT_FAILED {
-            listed.failed = NOT_FAILED;
-            self.marks -= 1;
-        }
+        self.forgive(entry);
     }
 
     #[inline(never)]

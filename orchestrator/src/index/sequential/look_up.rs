@@ -1,9 +1,9 @@
 //! Phase 1: what must come first.
 
 use super::{Crowd, Marks, Probe, Seen, Sequential};
-use crate::index::entry::{Entry, NOT_FAILED};
+use crate::index::entry::Entry;
 use crate::index::hazards::{Access, Findings, Found, Hazard};
-use crate::index::pool::NONE;
+use crate::index::pool::{NONE, Pool};
 use crate::index::store::{Met, Place, Sight};
 use crate::index::touches::Touches;
 use prewire_runtime_core::id::SlotIndex;
@@ -61,13 +61,20 @@ impl Sequential {
     fn probe_in_root(&mut self, place: Place, access: Access, argument: usize, findings: &mut impl Findings) {
         self.near.clear();
         let Sight { exact: entry, corner } = self.store.look(place, access != Access::Read, &mut self.near);
-        let mut marks = Marks::of(access, corner != NONE);
+        let mut marks = Marks::of(access, corner.is_some());
         if entry != NONE {
-            Self::report(&self.touches, &self.store.entries[entry], true, access, argument, findings);
+            Self::report((&self.touches, &self.causes), &self.store.entries[entry], true, access, argument, findings);
         }
         for near in &self.near {
             marks.0 |= if near.covered { Marks::COVERS } else { 0 };
-            Self::report(&self.touches, &self.store.entries[near.entry], near.covered, access, argument, findings);
+            Self::report(
+                (&self.touches, &self.causes),
+                &self.store.entries[near.entry],
+                near.covered,
+                access,
+                argument,
+                findings,
+            );
         }
         self.note(Probe { place, version: self.store.roots[place.root].version, entry, marks });
     }
@@ -99,7 +106,7 @@ impl Sequential {
         let Some(kind) = self.siblings.of(tensor) else { return false };
         let Some(Met { entry, fresh }) = self.store.meet(kind.place(tensor), tensor.buffer()) else { return false };
         if !fresh {
-            Self::report(&self.touches, &self.store.entries[entry], true, access, argument, findings);
+            Self::report((&self.touches, &self.causes), &self.store.entries[entry], true, access, argument, findings);
         }
         assert!(self.seen.len() < self.seen.capacity(), "{TOO_MANY}");
         self.seen.push(Seen { entry, writes: access != Access::Read, fresh });
@@ -132,7 +139,7 @@ impl Sequential {
 
     #[inline(always)]
     fn report(
-        touches: &Touches,
+        (touches, causes): (&Touches, &Pool<u64>),
         listed: &Entry,
         covered: bool,
         access: Access,
@@ -148,8 +155,8 @@ impl Sequential {
             let hazard = if access == Access::Overwrite { Hazard::WriteAfterWrite } else { Hazard::ReadAfterWrite };
             findings.found(Found { producer: SlotIndex(listed.writer), hazard, data: !overwritten, argument });
         }
-        if listed.failed != NOT_FAILED && !overwritten {
-            findings.failed(listed.failed, argument);
+        if listed.failed != NONE && !overwritten {
+            findings.failed(causes[listed.failed], argument);
         }
     }
 

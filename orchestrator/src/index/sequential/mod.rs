@@ -10,7 +10,7 @@ mod look_up;
 mod retire;
 
 use crate::index::hazards::{Access, IndexOptions, Room};
-use crate::index::pool::NONE;
+use crate::index::pool::{NONE, Pool};
 use crate::index::siblings::Siblings;
 use crate::index::store::{Near, Place, Store};
 use crate::index::touches::Touches;
@@ -82,8 +82,8 @@ pub(super) struct Sequential {
     rootless: Vec<(BufferId, u64)>,
     near: Vec<Near>,
     crowds: Vec<Crowd>,
-    /// Entries whose writer failed.
-    marks: usize,
+    /// What the writers of entries retired with that failed.
+    causes: Pool<u64>,
     /// A slot or a buffer went since the probes were made, which may have taken what they name.
     stale: bool,
 }
@@ -99,7 +99,7 @@ impl Sequential {
             rootless: Vec::with_capacity(options.arguments),
             near: Vec::with_capacity(options.entries),
             crowds: Vec::with_capacity(options.arguments),
-            marks: 0,
+            causes: Pool::new(options.entries),
             stale: false,
         }
     }
@@ -143,7 +143,7 @@ impl Sequential {
         self.siblings.forget(|_| ());
         self.store.clear();
         self.touches.clear();
-        self.marks = 0;
+        self.causes.clear();
     }
 
     pub(super) fn capacity(&self) -> Room {

@@ -1,7 +1,6 @@
 //! Reclaim: tasks and buffers go, and entries with them.
 
 use super::Sequential;
-use crate::index::entry::NOT_FAILED;
 use crate::index::pool::NONE;
 use crate::index::store::Near;
 use crate::index::touches::Touch;
@@ -69,8 +68,7 @@ impl Sequential {
         if let Some(cause) = failed
             && !self.store.roots[listed.root].dropped
         {
-            listed.failed = cause;
-            self.marks += 1;
+            listed.failed = self.causes.take(cause);
         }
         if listed.is_idle() {
             self.remove(entry);
@@ -90,19 +88,23 @@ impl Sequential {
             return;
         }
         self.store.roots[root].dropped = true;
-        if self.marks > 0 {
+        if self.causes.in_use() > 0 {
             self.near.clear();
             self.store.all(root, &mut self.near);
             while let Some(Near { entry, .. }) = self.near.pop() {
-                let listed = &mut self.store.entries[entry];
-                if listed.failed != NOT_FAILED {
-                    listed.failed = NOT_FAILED;
-                    self.marks -= 1;
-                    if listed.is_idle() {
-                        self.store.remove(entry);
-                    }
+                if self.forgive(entry) && self.store.entries[entry].is_idle() {
+                    self.store.remove(entry);
                 }
             }
         }
+    }
+
+    /// Takes the mark of a failure from an entry. True if there was one.
+    pub(super) fn forgive(&mut self, entry: u32) -> bool {
+        let failed = std::mem::replace(&mut self.store.entries[entry].failed, NONE);
+        if failed != NONE {
+            self.causes.give(failed);
+        }
+        failed != NONE
     }
 }

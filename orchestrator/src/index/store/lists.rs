@@ -7,7 +7,8 @@ use crate::index::pool::NONE;
 
 impl Store {
     pub(super) fn list_in_grid(&mut self, entry: u32, index: u32, placement: Placement) {
-        let bucket = self.bucket(index, placement.corner);
+        let hash = self.hash_in_grid(index, placement.corner);
+        let bucket = self.buckets.of(hash);
         let bucket_next = std::mem::replace(&mut self.buckets[bucket], entry);
         let twins = self.in_cell(bucket_next, index, placement.corner);
         let geometry = self.entries[entry].geometry;
@@ -24,6 +25,7 @@ impl Store {
         grid.crossing += u32::from(placement.crossing);
         listed.grid = index;
         listed.corner = placement.corner;
+        listed.hash = hash as u32;
         listed.bucket_next = bucket_next;
         listed.previous = NONE;
         listed.next = head;
@@ -34,8 +36,8 @@ impl Store {
 
     #[inline]
     pub(super) fn unlist_from_grid(&mut self, entry: u32, index: u32) {
-        let Entry { start, corner, geometry, bucket_next, root, previous, next, .. } = self.entries[entry];
-        let bucket = self.bucket(index, corner);
+        let Entry { start, corner, hash, geometry, bucket_next, root, previous, next, .. } = self.entries[entry];
+        let bucket = self.buckets.of(u64::from(hash));
         self.unlist_from_bucket(entry, bucket, bucket_next);
         self.bridge(previous, next);
         let twins = if self.grids[index].twins == 0 { 0 } else { self.in_cell(self.buckets[bucket], index, corner) };

@@ -1,6 +1,7 @@
 //! Looking for a region.
 
-use super::{Near, Place, Sight, Store};
+use super::{Corner, Near, Place, Sight, Store};
+use crate::index::hash::hash_of_corner;
 use crate::index::pool::NONE;
 use prewire_runtime_core::tensor::Overlap;
 
@@ -19,26 +20,27 @@ impl Store {
     pub(super) fn glance(&self, wanted: Place) -> Option<Sight> {
         let root = &self.roots[wanted.root];
         if root.simple != NONE {
-            let bucket = self.bucket_of_run(root.simple, root.simple_run_bits, wanted.start);
+            let hash = hash_of_corner(root.simple, root.simple_run_bits, wanted.start);
+            let bucket = self.buckets.of(hash);
             let mut entry = self.buckets[bucket];
             while entry != NONE {
                 self.compared.count();
                 let listed = &self.entries[entry];
                 if listed.start == wanted.start && listed.grid == root.simple {
                     let same = listed.geometry == wanted.geometry;
-                    return same.then_some(Sight { exact: entry, corner: NONE });
+                    return same.then_some(Sight { exact: entry, corner: None });
                 }
                 entry = listed.bucket_next;
             }
             let grid = &self.grids[root.simple];
             let at_corner = wanted.geometry == grid.geometry && grid.is_corner(wanted.start);
-            return at_corner.then_some(Sight { exact: NONE, corner: bucket as u32 });
+            return at_corner.then_some(Sight { exact: NONE, corner: Some(Corner { hash, bucket }) });
         }
         if root.loose_count == 1 && root.grid_count == 0 {
             self.compared.count();
             let only = &self.entries[root.loose];
             let same = only.start == wanted.start && only.geometry == wanted.geometry;
-            return same.then_some(Sight { exact: root.loose, corner: NONE });
+            return same.then_some(Sight { exact: root.loose, corner: None });
         }
         None
     }
@@ -82,11 +84,11 @@ impl Store {
                 _ => self.walk(grid.head, &mut meet),
             }
         }
-        Sight { exact, corner: NONE }
+        Sight { exact, corner: None }
     }
 
     fn walk_cell(&self, grid: u32, corner: u64, meet: &mut impl FnMut(u32)) {
-        let mut entry = self.buckets[self.bucket(grid, corner)];
+        let mut entry = self.buckets[self.buckets.of(self.hash_in_grid(grid, corner))];
         while entry != NONE {
             let listed = &self.entries[entry];
             if listed.corner == corner && listed.grid == grid {

@@ -51,19 +51,21 @@ impl Store {
         let Entry { root, start, geometry, .. } = self.entries[entry];
         let level = level_of(self.geometries.footprint(geometry).span_bytes());
         let corner = corner_of(start >> level, level);
-        let bucket = self.loose_bucket(root, corner);
+        let hash = hash_of_loose(root, corner);
+        let bucket = self.buckets.of(hash);
         self.roots[root].loose_levels |= 1 << level;
         let bucket_next = std::mem::replace(&mut self.buckets[bucket], entry);
         let listed = &mut self.entries[entry];
         listed.corner = corner;
+        listed.hash = hash as u32;
         listed.bucket_next = bucket_next;
     }
 
     #[inline]
     pub(super) fn unlist_loose(&mut self, entry: u32) {
-        let Entry { root: index, corner, bucket_next, previous, next, .. } = self.entries[entry];
+        let Entry { root: index, hash, bucket_next, previous, next, .. } = self.entries[entry];
         if self.roots[index].loose_levels != ALONE {
-            let bucket = self.loose_bucket(index, corner);
+            let bucket = self.buckets.of(u64::from(hash));
             self.unlist_from_bucket(entry, bucket, bucket_next);
         }
         self.bridge(previous, next);
@@ -89,7 +91,7 @@ impl Store {
         for level in levels() {
             for multiple in multiples(level) {
                 let corner = corner_of(multiple, level);
-                let mut entry = self.buckets[self.loose_bucket(index, corner)];
+                let mut entry = self.buckets[self.buckets.of(hash_of_loose(index, corner))];
                 while entry != NONE {
                     let listed = &self.entries[entry];
                     if listed.corner == corner && listed.grid == NONE && listed.root == index {
@@ -99,9 +101,5 @@ impl Store {
                 }
             }
         }
-    }
-
-    fn loose_bucket(&self, root: u32, corner: u64) -> usize {
-        self.buckets.of(hash_of_loose(root, corner))
     }
 }

@@ -43,8 +43,15 @@ pub(super) struct Near {
 pub(super) struct Sight {
     /// The entry of exactly the wanted region, or [`NONE`].
     pub(super) exact: u32,
-    /// If the region is a cell of the root's only grid and nothing is in it, its bucket; else [`NONE`].
-    pub(super) corner: u32,
+    /// Where the region goes if it is a cell of the root's only grid and nothing is in it.
+    pub(super) corner: Option<Corner>,
+}
+
+/// Where an empty cell is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Corner {
+    hash: u64,
+    bucket: usize,
 }
 
 /// The entry of a region that no other is near.
@@ -101,14 +108,12 @@ impl Store {
             return None;
         }
         let Sight { exact, corner } = self.glance(place)?;
-        if exact != NONE {
-            return Some(Met { entry: exact, fresh: false });
-        }
+        let Some(corner) = corner else { return Some(Met { entry: exact, fresh: false }) };
         let entry = self.entries.take_used();
         if entry == NONE {
             return self.meet_first(place);
         }
-        self.list_at_corner(entry, place, corner as usize);
+        self.list_at_corner(entry, place, corner);
         Some(Met { entry, fresh: true })
     }
 
@@ -137,8 +142,7 @@ impl Store {
     #[inline(never)]
     fn extend_entries(&mut self) -> u32 {
         let entry = self.entries.extend(Entry::BLANK);
-        let grids = &self.grids;
-        self.buckets.grow(&mut self.entries, |entry| hash_of(entry, grids), |entry| &mut entry.bucket_next);
+        self.buckets.grow(&mut self.entries, |entry| u64::from(entry.hash), |entry| &mut entry.bucket_next);
         entry
     }
 
@@ -163,14 +167,14 @@ impl Store {
         self.roots.change(place.root);
         let entry = self.take_entry();
         // Behind the entry, with which the buckets may have become more.
-        let bucket = self.bucket(self.roots[place.root].simple, place.start);
-        self.list_at_corner(entry, place, bucket);
+        let hash = self.hash_in_grid(self.roots[place.root].simple, place.start);
+        self.list_at_corner(entry, place, Corner { hash, bucket: self.buckets.of(hash) });
         entry
     }
 
     /// Lists an entry in the bucket of an empty cell of a simple root's grid. The root stays simple.
     #[inline(always)]
-    fn list_at_corner(&mut self, entry: u32, place: Place, bucket: usize) {
+    fn list_at_corner(&mut self, entry: u32, place: Place, Corner { hash, bucket }: Corner) {
         let Place { root, start, geometry } = place;
         let grid_index = self.roots[root].simple;
         let grid = &mut self.grids[grid_index];
@@ -178,7 +182,7 @@ impl Store {
         grid.entries += 1;
         let bucket_next = std::mem::replace(&mut self.buckets[bucket], entry);
         let blank = Entry::new(start, geometry, root);
-        self.entries[entry] = Entry { grid: grid_index, bucket_next, next, ..blank };
+        self.entries[entry] = Entry { grid: grid_index, hash: hash as u32, bucket_next, next, ..blank };
         if next != NONE {
             self.entries[next].previous = entry;
         }
@@ -233,12 +237,12 @@ impl Store {
     /// Forgets a region.
     #[inline]
     pub(super) fn remove(&mut self, entry: u32) {
-        let &Entry { root, grid: index, geometry, corner, bucket_next, previous, next, .. } = &self.entries[entry];
-        if index == NONE || self.roots[root].simple != index || self.grids[index].entries == 1 {
+        let &Entry { grid: index, geometry, hash, bucket_next, previous, next, .. } = &self.entries[entry];
+        if index == NONE || self.grids[index].entries == 1 || !self.grids[index].is_strict() {
             return self.remove_elsewhere(entry);
         }
-        // One of several in the only grid of a simple root, which stays simple.
-        let bucket = self.bucket(index, corner);
+        // One of several in a strict grid, which stays so: its root stays as simple as it was.
+        let bucket = self.buckets.of(u64::from(hash));
         self.unlist_from_bucket(entry, bucket, bucket_next);
         self.bridge(previous, next);
         let grid = &mut self.grids[index];
@@ -285,14 +289,9 @@ impl Store {
         };
     }
 
-    #[inline(always)]
-    fn bucket(&self, grid: u32, corner: u64) -> usize {
-        self.bucket_of_run(grid, self.grids[grid].run_bits, corner)
-    }
-
-    #[inline(always)]
-    fn bucket_of_run(&self, grid: u32, run_bits: u8, corner: u64) -> usize {
-        self.buckets.of(hash_of_corner(grid, run_bits, corner))
+    #[inline]
+    fn hash_in_grid(&self, grid: u32, corner: u64) -> u64 {
+        hash_of_corner(grid, self.grids[grid].run_bits, corner)
     }
 
     pub(super) fn clear(&mut self) {
@@ -307,13 +306,4 @@ impl Store {
 /// The complement keeps roots apart from grids.
 fn hash_of_loose(root: u32, corner: u64) -> u64 {
     fold(u64::from(!root), corner)
-}
-
-/// What a listed entry is found by.
-fn hash_of(entry: &Entry, grids: &Pool<Grid>) -> u64 {
-    if entry.grid == NONE {
-        hash_of_loose(entry.root, entry.corner)
-    } else {
-        hash_of_corner(entry.grid, grids[entry.grid].run_bits, entry.corner)
-    }
 }
