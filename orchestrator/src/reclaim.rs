@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 /// Tasks taken back with each submit, at most: more than one, so that a backlog shrinks.
 const WITH_EACH_SUBMIT: u64 = 4;
 
-/// Submits that pass before the oldest task is looked at again after it was found unfinished. Whoever runs it works on the same cache line.
-const PATIENCE: u32 = 16;
+/// Submits that pass before the oldest task is looked at again after it was found unfinished. Whoever runs it works on the same cache line, and on small tasks keeps
+/// so many behind: to look sooner is to look in vain.
+const PATIENCE: u32 = 128;
 
 impl Orchestrator {
     /// The bounded number of tasks that each submit takes back, and as many as there are before the ring would hold more than ever before.
