@@ -14,21 +14,16 @@ const FIRST: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Buckets {
     heads: Vec<u32>,
-    /// Buckets in use: `round` of them, a power of two, and one more for each that was split since.
-    round: usize,
-    split: usize,
-    /// One less than `round`, and than twice that.
+    /// Buckets in use: one more than `mask`, a power of two, and one more for each that was split since.
     mask: usize,
-    mask_of_split: usize,
+    split: usize,
 }
 
 impl Buckets {
     /// Buckets for up to `items` items.
     pub(super) fn new(items: usize) -> Buckets {
         let most = (BUCKETS_PER_ITEM * items.max(8)).next_power_of_two();
-        let mut buckets = Buckets { heads: vec![NONE; most], round: 0, split: 0, mask: 0, mask_of_split: 0 };
-        buckets.begin_round(most.min(FIRST));
-        buckets
+        Buckets { heads: vec![NONE; most], mask: most.min(FIRST) - 1, split: 0 }
     }
 
     /// The bucket of a hash.
@@ -36,12 +31,12 @@ impl Buckets {
     pub(super) fn of(&self, hash: u64) -> usize {
         let hash = hash as usize;
         let bucket = hash & self.mask;
-        if bucket < self.split { hash & self.mask_of_split } else { bucket }
+        if bucket < self.split { hash & (2 * self.mask + 1) } else { bucket }
     }
 
-    fn begin_round(&mut self, round: usize) {
-        (self.round, self.split) = (round, 0);
-        (self.mask, self.mask_of_split) = (round - 1, 2 * round - 1);
+    /// How many buckets there were before the first of the present round was split.
+    fn round(&self) -> usize {
+        self.mask + 1
     }
 
     /// Splits as many buckets as an item needs, if they are too few. To be called behind each insertion.
@@ -52,7 +47,7 @@ impl Buckets {
         hash_of: impl Fn(&T) -> u64,
         link: impl Fn(&mut T) -> &mut u32,
     ) {
-        while BUCKETS_PER_ITEM * items.in_use() > self.round + self.split && 2 * self.round <= self.heads.len() {
+        while BUCKETS_PER_ITEM * items.in_use() > self.round() + self.split && 2 * self.round() <= self.heads.len() {
             self.split_one(items, &hash_of, &link);
         }
     }
@@ -60,13 +55,13 @@ impl Buckets {
     /// Divides the next bucket's list among it and its twin. Neither turns the order of what it gets round.
     #[cold]
     fn split_one<T>(&mut self, items: &mut Pool<T>, hash_of: impl Fn(&T) -> u64, link: impl Fn(&mut T) -> &mut u32) {
-        let (stays, goes) = (self.split, self.split + self.round);
+        let (stays, goes) = (self.split, self.split + self.round());
         let mut item = std::mem::replace(&mut self.heads[stays], NONE);
         let mut last = [NONE; 2];
         while item != NONE {
             let listed = &mut items[item];
             let next = std::mem::replace(link(listed), NONE);
-            let twin = usize::from(hash_of(listed) as usize & self.round != 0);
+            let twin = usize::from(hash_of(listed) as usize & self.round() != 0);
             match last[twin] {
                 NONE => self.heads[[stays, goes][twin]] = item,
                 last => *link(&mut items[last]) = item,
@@ -75,15 +70,16 @@ impl Buckets {
             item = next;
         }
         self.split += 1;
-        if self.split == self.round {
-            self.begin_round(2 * self.round);
+        if self.split == self.round() {
+            (self.mask, self.split) = (2 * self.mask + 1, 0);
         }
     }
 
     /// Empties every bucket.
     pub(super) fn clear(&mut self) {
-        self.heads[..self.round + self.split].fill(NONE);
-        self.begin_round(self.heads.len().min(FIRST));
+        let in_use = self.round() + self.split;
+        self.heads[..in_use].fill(NONE);
+        (self.mask, self.split) = (self.heads.len().min(FIRST) - 1, 0);
     }
 }
 
@@ -142,7 +138,7 @@ mod tests {
                 assert!(length < 16, "{length} items share a bucket");
             }
         }
-        assert!(buckets.round + buckets.split >= ITEMS / 2, "the table grew");
+        assert!(buckets.round() + buckets.split >= ITEMS / 2, "the table grew");
         buckets.clear();
         assert!(hashes.iter().all(|&hash| buckets[buckets.of(hash)] == NONE));
     }

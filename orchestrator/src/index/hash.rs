@@ -26,9 +26,9 @@ pub(super) fn fold(hash: u64, word: u64) -> u64 {
 /// Sixteen tiles that lie side by side have heads of lists in one cache line, and each its own; which line, and in which order, is as by chance, so that tiles which lie a
 /// whole matrix apart spread as well.
 #[inline(always)]
-pub(super) fn hash_of_corner(grid: u32, run_bits: u8, corner: u64) -> u64 {
+pub(super) fn hash_of_corner(grid: u32, run_bits: u8, corner: u64) -> u32 {
     let cell = corner >> (run_bits & 63);
-    fold(u64::from(grid), cell >> 4) ^ (cell & 15)
+    (fold(u64::from(grid), cell >> 4) ^ (cell & 15)) as u32
 }
 
 /// The bucket of a word in a table of `1 << bits` buckets.
@@ -79,7 +79,7 @@ mod tests {
         for run_bytes in [4u64, 52, 64, 256, 320, 1 << 16] {
             let run_bits = run_bytes.ilog2() as u8;
             for step in [1, 2, 3, 15, 16, 17, 32, 48, 64, 100, 256, 1024, 1 << 14] {
-                let hash = |at: u64| hash_of_corner(7, run_bits, 0x1000_0000 + at * step * run_bytes);
+                let hash = |at: u64| u64::from(hash_of_corner(7, run_bits, 0x1000_0000 + at * step * run_bytes));
                 let mut buckets = vec![0u32; 1 << BITS];
                 for at in 0..4096 {
                     buckets[bucket_of_hash(hash(at), BITS)] += 1;

@@ -17,7 +17,7 @@ pub(super) struct Root {
     pub(super) base: u64,
     /// The sizes of the loose regions since there was last none, as a bit for each power of two.
     pub(super) loose_levels: u64,
-    /// Changes whenever a region comes or goes.
+    /// Changes when what a probe of the pending task was told may be so no more: with each region that comes for another probe, or is superseded.
     pub(super) version: u32,
     bucket_next: u32,
     /// The list of loose regions, and how many there are.
@@ -134,7 +134,7 @@ impl Roots {
         root
     }
 
-    /// Notes that a region of the buffer came or went.
+    /// Notes that probes of the buffer may have been told what is so no more.
     #[inline]
     pub(super) fn change(&mut self, root: u32) {
         self.version = self.version.wrapping_add(1);

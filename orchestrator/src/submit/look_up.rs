@@ -99,14 +99,6 @@ impl Producers<'_> {
             self.add(producer, flags, EdgeOrigin::Creator, Some(argument));
         }
     }
-
-    /// Keeps the bytes of an allocated tensor without waiting for anybody.
-    fn keep(&mut self, tensor: &Tensor) {
-        if let Some(producer) = creator_of(self.rings, tensor) {
-            prefetch_for_write(self.slots.pointer(producer));
-            self.edges.add(producer, EdgeFlags::RETAIN);
-        }
-    }
 }
 
 /// The slot of the task that allocated the tensor. It is live, since it owns bytes and its scope is open; an empty tensor has nothing to keep.
@@ -296,13 +288,12 @@ impl Orchestrator {
         let manual = self.scopes.innermost().manual;
         let Some(predicate) = task.predicated() else { return };
         let (operand, number) = (predicate.operand, task.tensors_named().len());
-        let Parties { index, mut producers, validity } = self.parties();
         if manual {
-            producers.keep(operand);
-        } else {
-            producers.creator(operand, true, number);
-            index.probe(&validity.external.rekeyed(operand), Access::Read, number, &mut producers);
+            return self.keep(operand);
         }
+        let Parties { index, mut producers, validity } = self.parties();
+        producers.creator(operand, true, number);
+        index.probe(&validity.external.rekeyed(operand), Access::Read, number, &mut producers);
     }
 
     /// Begins a look-up that finds nothing.

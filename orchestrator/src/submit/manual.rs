@@ -38,9 +38,7 @@ impl Orchestrator {
             if !self.validity().is_usable(tensor) {
                 self.check_allowed(tensor, first + number, plan, argument)?;
             }
-            if let Some(producer) = creator_of(&self.rings, tensor) {
-                self.edge_set.add(producer, EdgeFlags::RETAIN);
-            }
+            self.keep(tensor);
             if entered
                 && let Some((tensor, access @ (Access::Overwrite | Access::Update))) = Access::of(argument, predicated)
             {
@@ -52,6 +50,14 @@ impl Orchestrator {
             }
         }
         Ok(outputs)
+    }
+
+    /// Keeps the bytes of an allocated tensor without waiting for anybody.
+    #[inline(always)]
+    pub(super) fn keep(&mut self, tensor: &Tensor) {
+        if let Some(producer) = creator_of(&self.rings, tensor) {
+            self.edge_set.add(producer, EdgeFlags::RETAIN);
+        }
     }
 
     /// Looks for nothing, under the key of the piece that the tensor's own has become part of.

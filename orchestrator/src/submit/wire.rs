@@ -248,10 +248,9 @@ impl Orchestrator {
     #[inline(always)]
     fn link(&self, consumer: SlotIndex, place: &Slot, first_edge: u32) -> u32 {
         let (found, slots) = (self.edge_set.as_slice(), self.graph.slots.all());
-        let mut places = self.graph.edges.run(EdgeIndex(first_edge), found.len()).iter();
+        let places = self.graph.edges.run(EdgeIndex(first_edge), found.len());
         let (mut edge, mut waits) = (first_edge, 0);
-        for &(producer, flags) in found {
-            let Some(edge_place) = places.next() else { break };
+        for (&(producer, flags), edge_place) in found.iter().zip(places) {
             let body = EdgeBody { consumer, producer, flags };
             let number = EdgeIndex(edge);
             edge += 1;

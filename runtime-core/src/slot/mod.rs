@@ -316,7 +316,7 @@ impl SlotTable {
         self.all().is_free(slot)
     }
 
-    /// How many holds there are, for reports. Who asks while others take and release them may be told of one too many.
+    /// How many holds there are, for reports. What is told while tasks come and go may be of two moments.
     pub fn holds(&self, slot: SlotIndex) -> u32 {
         let released = self.slots[slot.index()].released.load(Ordering::Acquire);
         self.taken[slot.index()].load(Ordering::Relaxed).saturating_sub(released)
@@ -391,6 +391,7 @@ impl<'a> AllSlots<'a> {
         let taken = self.taken[slot.index()].load(Ordering::Relaxed);
         let released = self.slots[slot.index()].released.load(order);
         debug_assert!(released <= taken, "a hold was given back twice");
-        released + running >= taken
+        // One that was given back twice keeps the slot for ever; it does not free it too early.
+        taken.wrapping_sub(released) <= running
     }
 }

@@ -40,11 +40,9 @@ impl Sequential {
             // An earlier argument of the same task may have changed what the buffer's root holds.
             let (entry, covers) = if root == NONE || self.store.roots[root].version != version {
                 self.look_again(place)
-            } else if entry != NONE {
-                (entry, marks.has(Marks::COVERS))
             } else {
-                let entry = self.store.insert(self.probes[place].place, marks.has(Marks::AT_CORNER));
-                (entry, marks.has(Marks::COVERS))
+                let mut insert = || self.store.insert(self.probes[place].place, marks.has(Marks::AT_CORNER));
+                (if entry == NONE { insert() } else { entry }, marks.has(Marks::COVERS))
             };
             if !marks.has(Marks::WRITES) {
                 if marks.has(Marks::JOINS) {

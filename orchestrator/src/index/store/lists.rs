@@ -8,7 +8,7 @@ use crate::index::pool::NONE;
 impl Store {
     pub(super) fn list_in_grid(&mut self, entry: u32, index: u32, placement: Placement) {
         let hash = self.hash_in_grid(index, placement.corner);
-        let bucket = self.buckets.of(hash);
+        let bucket = self.buckets.of(u64::from(hash));
         let bucket_next = std::mem::replace(&mut self.buckets[bucket], entry);
         let twins = self.in_cell(bucket_next, index, placement.corner);
         let geometry = self.entries[entry].geometry;
@@ -25,7 +25,7 @@ impl Store {
         grid.crossing += u32::from(placement.crossing);
         listed.grid = index;
         listed.corner = placement.corner;
-        listed.hash = hash as u32;
+        listed.hash = hash;
         listed.bucket_next = bucket_next;
         listed.previous = NONE;
         listed.next = head;

@@ -21,7 +21,7 @@ impl Store {
         let root = &self.roots[wanted.root];
         if root.simple != NONE {
             let hash = hash_of_corner(root.simple, root.simple_run_bits, wanted.start);
-            let bucket = self.buckets.of(hash);
+            let bucket = self.buckets.of(u64::from(hash));
             let mut entry = self.buckets[bucket];
             while entry != NONE {
                 self.compared.count();
@@ -88,7 +88,7 @@ impl Store {
     }
 
     fn walk_cell(&self, grid: u32, corner: u64, meet: &mut impl FnMut(u32)) {
-        let mut entry = self.buckets[self.buckets.of(self.hash_in_grid(grid, corner))];
+        let mut entry = self.buckets[self.buckets.of(u64::from(self.hash_in_grid(grid, corner)))];
         while entry != NONE {
             let listed = &self.entries[entry];
             if listed.corner == corner && listed.grid == grid {

@@ -52,12 +52,12 @@ impl Store {
         let level = level_of(self.geometries.footprint(geometry).span_bytes());
         let corner = corner_of(start >> level, level);
         let hash = hash_of_loose(root, corner);
-        let bucket = self.buckets.of(hash);
+        let bucket = self.buckets.of(u64::from(hash));
         self.roots[root].loose_levels |= 1 << level;
         let bucket_next = std::mem::replace(&mut self.buckets[bucket], entry);
         let listed = &mut self.entries[entry];
         listed.corner = corner;
-        listed.hash = hash as u32;
+        listed.hash = hash;
         listed.bucket_next = bucket_next;
     }
 
@@ -91,7 +91,7 @@ impl Store {
         for level in levels() {
             for multiple in multiples(level) {
                 let corner = corner_of(multiple, level);
-                let mut entry = self.buckets[self.buckets.of(hash_of_loose(index, corner))];
+                let mut entry = self.buckets[self.buckets.of(u64::from(hash_of_loose(index, corner)))];
                 while entry != NONE {
                     let listed = &self.entries[entry];
                     if listed.corner == corner && listed.grid == NONE && listed.root == index {

@@ -50,7 +50,7 @@ pub(super) struct Sight {
 /// Where an empty cell is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Corner {
-    hash: u64,
+    hash: u32,
     bucket: usize,
 }
 
@@ -168,7 +168,7 @@ impl Store {
         let entry = self.take_entry();
         // Behind the entry, with which the buckets may have become more.
         let hash = self.hash_in_grid(self.roots[place.root].simple, place.start);
-        self.list_at_corner(entry, place, Corner { hash, bucket: self.buckets.of(hash) });
+        self.list_at_corner(entry, place, Corner { hash, bucket: self.buckets.of(u64::from(hash)) });
         entry
     }
 
@@ -182,7 +182,7 @@ impl Store {
         grid.entries += 1;
         let bucket_next = std::mem::replace(&mut self.buckets[bucket], entry);
         let blank = Entry::new(start, geometry, root);
-        self.entries[entry] = Entry { grid: grid_index, hash: hash as u32, bucket_next, next, ..blank };
+        self.entries[entry] = Entry { grid: grid_index, hash, bucket_next, next, ..blank };
         if next != NONE {
             self.entries[next].previous = entry;
         }
@@ -290,7 +290,7 @@ impl Store {
     }
 
     #[inline]
-    fn hash_in_grid(&self, grid: u32, corner: u64) -> u64 {
+    fn hash_in_grid(&self, grid: u32, corner: u64) -> u32 {
         hash_of_corner(grid, self.grids[grid].run_bits, corner)
     }
 
@@ -304,6 +304,6 @@ impl Store {
 }
 
 /// The complement keeps roots apart from grids.
-fn hash_of_loose(root: u32, corner: u64) -> u64 {
-    fold(u64::from(!root), corner)
+fn hash_of_loose(root: u32, corner: u64) -> u32 {
+    fold(u64::from(!root), corner) as u32
 }
